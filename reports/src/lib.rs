@@ -1,0 +1,1 @@
+//! Reports (guide to follow).

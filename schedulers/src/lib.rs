@@ -1,0 +1,3 @@
+//! The scheduling core of CloudAI (guide to follow).
+
+pub mod model;

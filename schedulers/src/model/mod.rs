@@ -1,0 +1,19 @@
+//! The domain model: units, resources, tasks, workers.
+//!
+//! - [`units`](self): [`Time`], [`Duration`] in microseconds, [`Speed`]
+//! - resources: [`Request`] of a task, [`Capacity`] of a worker, [`GpuRequest`]
+//! - tasks: [`TaskSpec`] as a strategy may know it, [`TaskId`]
+//! - workers: [`WorkerSpec`], [`Constraint`] that a task puts on them
+//! - [`WorkloadProfile`]: what may be known of a workload beforehand
+
+mod profile;
+mod resources;
+mod task;
+mod units;
+mod worker;
+
+pub use profile::{ShapeCount, WorkloadProfile};
+pub use resources::{Capacity, GpuRequest, MAX_GPUS_PER_WORKER, MILLI_PER_GPU, Request};
+pub use task::{ConstraintId, FamilyId, TaskId, TaskSpec, UserId};
+pub use units::{Duration, MAX_MICROS, Speed, Time};
+pub use worker::{Constraint, WorkerId, WorkerSpec};

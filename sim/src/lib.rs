@@ -1,0 +1,3 @@
+//! The discrete-event simulator of CloudAI (guide to follow).
+
+pub mod result;

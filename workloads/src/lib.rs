@@ -1,0 +1,1 @@
+//! Workloads (guide to follow).

@@ -1,0 +1,380 @@
+//! How events change the cluster.
+
+use smallvec::SmallVec;
+
+use super::event::{ClusterEvent, Effect, Event, EventError, FailureReason};
+use super::graph::Outcome;
+use super::placement::Placement;
+use super::task::{AfterStop, TaskState};
+use super::worker::{WorkerRecord, WorkerState};
+use super::{Cluster, check_gpus, normalised};
+use crate::model::{Duration, TaskId, TaskSpec, Time, WorkerId, WorkerSpec};
+
+impl Cluster {
+    /// Applies an event at the current time.
+    ///
+    /// # Errors
+    /// Says what the event contradicts; the cluster is unchanged then.
+    pub fn apply(&mut self, event: Event) -> Result<(), EventError> {
+        match event {
+            Event::Completed { task, attempt } => {
+                self.check_attempt(task, attempt)?;
+                self.learn(task);
+                self.finish(task, TaskState::Completed);
+            }
+            Event::Failed { task, attempt, reason } => {
+                self.check_attempt(task, attempt)?;
+                if reason == FailureReason::TimeLimit {
+                    self.learn(task);
+                }
+                self.finish(task, TaskState::Failed);
+            }
+            Event::Stopped { task, attempt } => self.stopped(task, attempt)?,
+            Event::Started { task, attempt } => self.started(task, attempt)?,
+            Event::StartFailed { task, attempt } => self.start_failed(task, attempt)?,
+            Event::WorkerJoined(spec) => self.join(spec)?,
+            Event::WorkerChanged { worker, state } => self.change_worker(worker, state)?,
+            Event::TransferOver { task } => {
+                let record = self.tasks.get(task).ok_or(EventError::UnknownTask(task))?;
+                self.dirty_lanes.extend(record.lane);
+                self.events.push(ClusterEvent::TransferOver(task));
+            }
+            Event::Cancelled { task } => self.cancel(task)?,
+            Event::Arrived(spec) => {
+                self.submit(spec);
+            }
+            Event::Woke => self.events.push(ClusterEvent::Woke),
+        }
+        self.version += 1;
+        Ok(())
+    }
+
+    /// Takes a new task in, as [`Event::Arrived`] does, and returns its id. `spec.index` must be new.
+    ///
+    /// A task with a failed predecessor is cancelled at once.
+    pub fn submit(&mut self, spec: TaskSpec) -> TaskId {
+        let (index, arrival) = (spec.index, spec.arrival);
+        let task = self.tasks.insert(normalised(spec));
+        self.tasks.at_mut(task.slot).eligible = arrival;
+        self.version += 1;
+        self.events.push(ClusterEvent::TaskArrived(task));
+        let mut waits_for = 0;
+        if let Some(node) = self.graph.node_mut(index) {
+            node.task = Some(task);
+            waits_for = node.open_predecessors;
+            if self.graph.is_broken(index) {
+                self.tasks.at_mut(task.slot).state = TaskState::Blocked;
+                self.blocked += 1;
+                self.finish(task, TaskState::Cancelled);
+                self.effects.push(Effect::Ended { task });
+                return task;
+            }
+        }
+        if waits_for > 0 {
+            self.tasks.at_mut(task.slot).state = TaskState::Blocked;
+            self.blocked += 1;
+        } else {
+            self.make_eligible(task);
+            self.queue.insert(&mut self.tasks, task.slot);
+        }
+        task
+    }
+
+    /// Sets when the task became eligible, and announces the transfers that it still waits for.
+    fn make_eligible(&mut self, task: TaskId) {
+        if self.graph.is_empty() {
+            return;
+        }
+        let eligible = self.tasks.spec(task.slot).arrival.max(self.graph.last_predecessor_end(task.index));
+        self.tasks.at_mut(task.slot).eligible = eligible;
+        for at in self.graph.transfers_after(task.index, self.now) {
+            self.effects.push(Effect::TransferAt { task, at });
+        }
+    }
+
+    fn check_attempt(&self, task: TaskId, attempt: u32) -> Result<(), EventError> {
+        let record = self.tasks.get(task).ok_or(EventError::UnknownTask(task))?;
+        if record.attempt != attempt {
+            return Err(EventError::StaleAttempt { task, attempt, current: record.attempt });
+        }
+        if !record.state.holds_resources() {
+            return Err(EventError::WrongState { task, state: record.state });
+        }
+        Ok(())
+    }
+
+    /// Lets the predictor learn from the attempt that ends now: its time on the worker, scaled to nominal speed.
+    fn learn(&mut self, task: TaskId) {
+        let record = self.tasks.at(task.slot);
+        if let Some(worker) = record.placement.worker()
+            && record.started_at != Time::NEVER
+        {
+            let ran = self.now - record.started_at;
+            let speed = u128::from(self.specs[worker.index()].speed.millionths());
+            let nominal = u64::try_from(u128::from(ran.micros()) * speed / 1_000_000).unwrap_or(u64::MAX);
+            let spec = self.tasks.spec(task.slot);
+            self.predictor.learn(spec.family, spec.user, Duration::from_micros(nominal));
+        }
+    }
+
+    /// Ends a task for good, and what follows from it for its successors.
+    pub(super) fn finish(&mut self, task: TaskId, state: TaskState) {
+        self.end_one(task, state);
+        if self.graph.is_empty() {
+            return;
+        }
+        let mut ended: SmallVec<[TaskId; 4]> = SmallVec::from_slice(&[task]);
+        while let Some(task) = ended.pop() {
+            let completed = self.tasks.at(task.slot).state == TaskState::Completed;
+            let workers = self.tasks.at(task.slot).placement.parts().iter().map(|part| part.worker).collect();
+            let Some(node) = self.graph.node_mut(task.index) else { continue };
+            node.outcome =
+                if completed { Outcome::Completed { end: self.now, workers } } else { Outcome::Broken };
+            for (successor, _) in node.successors.clone() {
+                let Some(node) = self.graph.node_mut(successor) else { continue };
+                if completed {
+                    node.open_predecessors -= 1;
+                }
+                let (open, Some(successor)) = (node.open_predecessors, node.task) else { continue };
+                if !completed && !self.tasks.at(successor.slot).state.is_terminal() {
+                    self.end_one(successor, TaskState::Cancelled);
+                    self.effects.push(Effect::Ended { task: successor });
+                    ended.push(successor);
+                } else if completed && open == 0 {
+                    self.release_successor(successor);
+                }
+            }
+        }
+    }
+
+    /// Lets a task whose last predecessor has completed into the queue, or on in its lane.
+    fn release_successor(&mut self, task: TaskId) {
+        self.make_eligible(task);
+        let record = self.tasks.at(task.slot);
+        match record.state {
+            TaskState::Blocked => {
+                self.blocked -= 1;
+                self.queue.insert(&mut self.tasks, task.slot);
+            }
+            TaskState::Bound => self.dirty_lanes.extend(record.lane),
+            _ => return,
+        }
+        self.events.push(ClusterEvent::TaskReleased(task));
+    }
+
+    /// Ends one task, whatever it was doing. Its placement is kept until the end of the instant, for the driver.
+    fn end_one(&mut self, task: TaskId, state: TaskState) {
+        self.leave(task);
+        let record = self.tasks.at_mut(task.slot);
+        record.state = state;
+        let worker = record.placement.worker();
+        self.tasks.retire(task.slot);
+        self.avoided.remove(&task.slot);
+        self.events.push(ClusterEvent::TaskEnded { task, state, worker });
+    }
+
+    /// Takes a task out of wherever it is: blocked set, queue, lane, or the resources that it holds.
+    fn leave(&mut self, task: TaskId) {
+        match self.tasks.at(task.slot).state {
+            TaskState::Blocked => self.blocked -= 1,
+            TaskState::Queued => self.queue.remove(&mut self.tasks, task.slot),
+            TaskState::Bound => self.leave_lane(task),
+            TaskState::Assigned | TaskState::Running | TaskState::Stopping => self.release(task),
+            _ => {}
+        }
+    }
+
+    fn leave_lane(&mut self, task: TaskId) {
+        let Some(worker) = self.tasks.at_mut(task.slot).lane.take() else { return };
+        self.workers[worker.index()].lane.retain(|&waiting| waiting != task);
+        self.bound -= 1;
+        let request = self.tasks.spec(task.slot).request;
+        self.change_committed(worker, &request, 1, false);
+        self.dirty_lanes.push(worker);
+    }
+
+    /// Gives back all that an attempt holds.
+    fn release(&mut self, task: TaskId) {
+        let request = self.tasks.spec(task.slot).request;
+        let record = self.tasks.at_mut(task.slot);
+        let expected_end = record.expected_end;
+        if record.started_at != Time::NEVER {
+            record.attained = record.attained.saturating_add(self.now - record.started_at);
+        }
+        let placement = std::mem::take(&mut record.placement);
+        for part in placement.parts() {
+            self.change_held(&request, part, false);
+            self.change_committed(part.worker, &request, part.replicas, false);
+            let worker = &mut self.workers[part.worker.index()];
+            worker.remove_running(expected_end, task);
+            if !worker.lane.is_empty() {
+                self.dirty_lanes.push(part.worker);
+            }
+        }
+        self.holding -= 1;
+        self.tasks.at_mut(task.slot).placement = placement;
+    }
+
+    /// Puts a task that held resources back into the queue, at its place.
+    fn requeue(&mut self, task: TaskId) {
+        self.leave(task);
+        let record = self.tasks.at_mut(task.slot);
+        record.placement = Placement::default();
+        record.lane = None;
+        (record.assigned_at, record.started_at, record.expected_end) =
+            (Time::NEVER, Time::NEVER, Time::NEVER);
+        if self.graph.node(task.index).is_some_and(|node| node.open_predecessors > 0) {
+            self.tasks.at_mut(task.slot).state = TaskState::Blocked;
+            self.blocked += 1;
+        } else {
+            self.queue.insert(&mut self.tasks, task.slot);
+        }
+        self.events.push(ClusterEvent::TaskRequeued(task));
+    }
+
+    fn stopped(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
+        self.check_attempt(task, attempt)?;
+        let record = self.tasks.at(task.slot);
+        if record.state != TaskState::Stopping {
+            return Err(EventError::WrongState { task, state: record.state });
+        }
+        match record.after_stop {
+            AfterStop::Requeue => self.requeue(task),
+            AfterStop::Cancel => self.finish(task, TaskState::Cancelled),
+        }
+        Ok(())
+    }
+
+    fn started(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
+        self.check_attempt(task, attempt)?;
+        let record = self.tasks.at(task.slot);
+        let (expected_before, state) = (record.expected_end, record.state);
+        // A start may be confirmed while the stop is under way: it ran, and is still to be stopped.
+        if record.started_at != Time::NEVER {
+            return Err(EventError::WrongState { task, state });
+        }
+        let expected_end = self.now + self.run_time_of(task, &record.placement, record.expected);
+        let record = self.tasks.at_mut(task.slot);
+        record.started_at = self.now;
+        if state == TaskState::Assigned {
+            record.state = TaskState::Running;
+        }
+        if expected_end != expected_before {
+            record.expected_end = expected_end;
+            let placement = record.placement.clone();
+            for part in placement.parts() {
+                let worker = &mut self.workers[part.worker.index()];
+                worker.remove_running(expected_before, task);
+            }
+            for worker in distinct_workers(&placement) {
+                self.workers[worker.index()].add_running(expected_end, task);
+            }
+        }
+        self.events.push(ClusterEvent::TaskStarted(task));
+        Ok(())
+    }
+
+    fn start_failed(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
+        self.check_attempt(task, attempt)?;
+        let record = self.tasks.at_mut(task.slot);
+        if record.started_at != Time::NEVER {
+            return Err(EventError::WrongState { task, state: record.state });
+        }
+        record.failed_starts += 1;
+        let (cancel, failed_starts) = (record.after_stop == AfterStop::Cancel, record.failed_starts);
+        let stopping = record.state == TaskState::Stopping;
+        let workers: Vec<WorkerId> = distinct_workers(&record.placement).collect();
+        self.effects.extend(workers.first().map(|&worker| Effect::AttemptLost {
+            task,
+            attempt,
+            worker,
+            started_at: None,
+        }));
+        if stopping && cancel {
+            self.finish(task, TaskState::Cancelled);
+        } else if failed_starts >= self.config.max_failed_starts {
+            self.finish(task, TaskState::Failed);
+            self.effects.push(Effect::Ended { task });
+        } else {
+            self.avoided.entry(task.slot).or_default().extend(workers);
+            self.requeue(task);
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, spec: WorkerSpec) -> Result<(), EventError> {
+        check_gpus(&spec)?;
+        let worker = WorkerId(u32::try_from(self.workers.len()).unwrap_or(u32::MAX));
+        for (constraint, allowed) in self.constraints.iter().zip(&mut self.allowed).skip(1) {
+            allowed.push(constraint.allows(&spec));
+        }
+        self.capacity.add_capacity(&spec.capacity);
+        self.workers.push(WorkerRecord::new(spec.capacity));
+        std::sync::Arc::make_mut(&mut self.specs).push(spec);
+        self.build_indexes();
+        self.events.push(ClusterEvent::WorkerJoined(worker));
+        Ok(())
+    }
+
+    fn change_worker(&mut self, worker: WorkerId, state: WorkerState) -> Result<(), EventError> {
+        if worker.index() >= self.workers.len() {
+            return Err(EventError::UnknownWorker(worker));
+        }
+        self.change_room(worker, |record| record.state = state);
+        if state != WorkerState::Active {
+            for task in self.workers[worker.index()].lane.clone() {
+                self.requeue(task);
+            }
+        }
+        if state == WorkerState::Lost {
+            let running: Vec<TaskId> =
+                self.workers[worker.index()].running.iter().map(|&(_, task)| task).collect();
+            for task in running {
+                self.lose_attempt(task, worker);
+            }
+        }
+        self.events.push(ClusterEvent::WorkerChanged(worker, state));
+        Ok(())
+    }
+
+    /// The worker of an attempt is gone: the task goes back to the queue, or is cancelled if that was under way.
+    fn lose_attempt(&mut self, task: TaskId, worker: WorkerId) {
+        let record = self.tasks.at(task.slot);
+        let started_at = (record.started_at != Time::NEVER).then_some(record.started_at);
+        let cancelled = record.state == TaskState::Stopping && record.after_stop == AfterStop::Cancel;
+        self.effects.push(Effect::AttemptLost { task, attempt: record.attempt, worker, started_at });
+        if cancelled {
+            self.finish(task, TaskState::Cancelled);
+        } else {
+            self.requeue(task);
+        }
+    }
+
+    fn cancel(&mut self, task: TaskId) -> Result<(), EventError> {
+        let record = self.tasks.get_mut(task).ok_or(EventError::UnknownTask(task))?;
+        let (state, attempt) = (record.state, record.attempt);
+        if state.is_terminal() {
+            return Err(EventError::WrongState { task, state });
+        }
+        if !state.holds_resources() {
+            self.finish(task, TaskState::Cancelled);
+            self.effects.push(Effect::Ended { task });
+            return Ok(());
+        }
+        record.after_stop = AfterStop::Cancel;
+        record.state = TaskState::Stopping;
+        if state != TaskState::Stopping {
+            self.effects.push(Effect::Stop { task, attempt });
+        }
+        Ok(())
+    }
+}
+
+/// The workers of a placement, each once.
+pub(super) fn distinct_workers(placement: &Placement) -> impl Iterator<Item = WorkerId> {
+    let parts = placement.parts();
+    parts.iter().enumerate().filter_map(move |(at, part)| {
+        let seen = parts[..at].iter().any(|earlier| earlier.worker == part.worker);
+        (!seen).then_some(part.worker)
+    })
+}

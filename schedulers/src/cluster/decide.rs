@@ -1,0 +1,259 @@
+//! How decisions are checked and carried out.
+
+use super::Cluster;
+use super::apply::distinct_workers;
+use super::decision::{Decision, DecisionBatch, Refusal, Resource};
+use super::event::{ClusterEvent, Effect};
+use super::placement::{Part, Placement, choose_devices};
+use super::task::{AfterStop, TaskState};
+use super::worker::{WorkerRecord, WorkerState};
+use crate::context::SchedulingContext;
+use crate::model::{MILLI_PER_GPU, Request, TaskId, Time, WorkerId};
+use crate::scheduler::Scheduler;
+
+impl Cluster {
+    /// Lets the strategy look at the cluster and decide, once.
+    pub fn pass(&mut self, strategy: &mut dyn Scheduler) {
+        self.advance_lanes();
+        strategy.schedule(&mut SchedulingContext::new(self));
+        self.advance_lanes();
+    }
+
+    /// Starts, on every worker where something changed, what is at the head of the lane and fits, in worker order.
+    pub fn advance_lanes(&mut self) {
+        if self.dirty_lanes.is_empty() {
+            return;
+        }
+        let mut dirty = std::mem::take(&mut self.dirty_lanes);
+        dirty.sort_unstable();
+        dirty.dedup();
+        for worker in dirty.drain(..) {
+            while let Some(&task) = self.workers[worker.index()].lane.front() {
+                if !self.start_from_lane(task, worker) {
+                    break;
+                }
+                self.events.push(ClusterEvent::LaneStarted(task));
+            }
+        }
+        self.dirty_lanes = dirty;
+    }
+
+    /// Applies decisions made outside a pass, in order; one answer each.
+    pub fn apply_batch(&mut self, batch: &DecisionBatch) -> Vec<Result<(), Refusal>> {
+        let answers = batch.decisions.iter().map(|decision| self.decide(decision.clone())).collect();
+        self.advance_lanes();
+        answers
+    }
+
+    /// Checks one decision and carries it out.
+    ///
+    /// # Errors
+    /// Says why it was refused; the cluster is unchanged then.
+    pub fn decide(&mut self, decision: Decision) -> Result<(), Refusal> {
+        match decision {
+            Decision::Assign { task, placement } => self.assign(task, placement)?,
+            Decision::Bind { task, worker } => self.bind(task, worker)?,
+            Decision::Preempt { task, attempt } => self.preempt(task, attempt)?,
+            Decision::Reject { task, reason: _ } => {
+                let state = self.known(task)?;
+                if !(state.is_waiting() || state == TaskState::Blocked) {
+                    return Err(Refusal::WrongState { task, state });
+                }
+                self.finish(task, TaskState::Rejected);
+                self.effects.push(Effect::Ended { task });
+            }
+            Decision::WakeAt(at) => {
+                if at <= self.now {
+                    return Err(Refusal::WakeNotAhead { at, now: self.now });
+                }
+                self.effects.push(Effect::WakeAt(at));
+            }
+        }
+        self.version += 1;
+        Ok(())
+    }
+
+    fn known(&self, task: TaskId) -> Result<TaskState, Refusal> {
+        self.tasks.get(task).map(|record| record.state).ok_or(Refusal::UnknownTask(task))
+    }
+
+    fn assign(&mut self, task: TaskId, placement: Placement) -> Result<(), Refusal> {
+        let state = self.known(task)?;
+        if state != TaskState::Queued {
+            return Err(Refusal::WrongState { task, state });
+        }
+        self.check_and_hold(task, &placement)?;
+        self.queue.remove(&mut self.tasks, task.slot);
+        self.start(task, placement);
+        Ok(())
+    }
+
+    /// Checks every part of a placement and takes its resources; takes nothing if any part is refused.
+    fn check_and_hold(&mut self, task: TaskId, placement: &Placement) -> Result<(), Refusal> {
+        let spec = self.tasks.spec(task.slot);
+        let (request, expected) = (spec.request, spec.replicas);
+        let placed: u64 = placement.parts().iter().map(|part| u64::from(part.replicas)).sum();
+        if placed != u64::from(expected) || placement.parts().iter().any(|part| part.replicas == 0) {
+            return Err(Refusal::WrongReplicas { task, expected, placed });
+        }
+        for (at, part) in placement.parts().iter().enumerate() {
+            if let Err(refusal) = self.check_part(task, &request, part) {
+                for held in &placement.parts()[..at] {
+                    self.change_held(&request, held, false);
+                }
+                return Err(refusal);
+            }
+            self.change_held(&request, part, true);
+        }
+        Ok(())
+    }
+
+    fn check_part(&self, task: TaskId, request: &Request, part: &Part) -> Result<(), Refusal> {
+        let worker = part.worker;
+        let record = self.workers.get(worker.index()).ok_or(Refusal::UnknownWorker(worker))?;
+        self.check_open(task, worker, record)?;
+        let until = self.ready_at(task, worker);
+        if until > self.now {
+            return Err(Refusal::NotReady { task, worker, until });
+        }
+        let enough = |resource, need: u64, free: u64| {
+            let needed = need.saturating_mul(u64::from(part.replicas));
+            if needed <= free { Ok(()) } else { Err(Refusal::DoesNotFit { worker, resource, needed, free }) }
+        };
+        enough(Resource::Cpu, request.cpu_milli, record.room.cpu_milli)?;
+        enough(Resource::Memory, request.memory_mib, record.room.memory_mib)?;
+        enough(Resource::Storage, request.storage_mib, record.room.storage_mib)?;
+        check_devices(task, request, part, record)
+    }
+
+    /// The worker takes work, and this task may run there.
+    fn check_open(&self, task: TaskId, worker: WorkerId, record: &WorkerRecord) -> Result<(), Refusal> {
+        if record.state != WorkerState::Active {
+            return Err(Refusal::WorkerNotActive { worker, state: record.state });
+        }
+        if !self.is_allowed(task, worker) {
+            return Err(Refusal::NotAllowed { task, worker });
+        }
+        if self.is_avoided(task, worker) {
+            return Err(Refusal::Avoided { task, worker });
+        }
+        Ok(())
+    }
+
+    /// A new attempt, on resources that are already held.
+    fn start(&mut self, task: TaskId, placement: Placement) {
+        let expected = self.expected_nominal(task);
+        let run = self.run_time_of(task, &placement, expected);
+        let expected_end = self.now + self.config.startup_latency + run;
+        let request = self.tasks.spec(task.slot).request;
+        for worker in distinct_workers(&placement) {
+            self.workers[worker.index()].add_running(expected_end, task);
+        }
+        if self.least.is_some() {
+            for part in placement.parts() {
+                self.change_committed(part.worker, &request, part.replicas, true);
+            }
+        }
+        let now = self.now;
+        let record = self.tasks.at_mut(task.slot);
+        record.state = TaskState::Assigned;
+        record.after_stop = AfterStop::Requeue;
+        record.attempt += 1;
+        record.placement = placement;
+        (record.assigned_at, record.started_at) = (now, Time::NEVER);
+        (record.expected, record.expected_end) = (expected, expected_end);
+        let attempt = record.attempt;
+        self.holding += 1;
+        self.effects.push(Effect::Start { task, attempt });
+    }
+
+    fn bind(&mut self, task: TaskId, worker: WorkerId) -> Result<(), Refusal> {
+        let state = self.known(task)?;
+        if !matches!(state, TaskState::Queued | TaskState::Blocked) {
+            return Err(Refusal::WrongState { task, state });
+        }
+        let record = self.workers.get(worker.index()).ok_or(Refusal::UnknownWorker(worker))?;
+        self.check_open(task, worker, record)?;
+        let spec = self.tasks.spec(task.slot);
+        if spec.replicas != 1 {
+            return Err(Refusal::GangInLane(task));
+        }
+        if !record.capacity.holds(&spec.request) {
+            return Err(Refusal::NeverFits { task, worker });
+        }
+        let request = spec.request;
+        if state == TaskState::Queued {
+            self.queue.remove(&mut self.tasks, task.slot);
+        } else {
+            self.blocked -= 1;
+        }
+        let record = self.tasks.at_mut(task.slot);
+        record.state = TaskState::Bound;
+        record.lane = Some(worker);
+        self.bound += 1;
+        self.change_committed(worker, &request, 1, true);
+        self.workers[worker.index()].lane.push_back(task);
+        if self.workers[worker.index()].lane.len() == 1 {
+            self.start_from_lane(task, worker);
+        }
+        Ok(())
+    }
+
+    /// Starts the head of a lane if its predecessors have completed, its data is there and it fits.
+    fn start_from_lane(&mut self, task: TaskId, worker: WorkerId) -> bool {
+        if self.graph.node(task.index).is_some_and(|node| node.open_predecessors > 0) {
+            return false;
+        }
+        let request = self.tasks.spec(task.slot).request;
+        let Some(devices) = choose_devices(&self.workers[worker.index()].devices, request.gpu) else {
+            return false;
+        };
+        let placement = Placement::single(worker, devices);
+        if self.check_and_hold(task, &placement).is_err() {
+            return false;
+        }
+        self.workers[worker.index()].lane.pop_front();
+        self.bound -= 1;
+        // What waited here runs here now: the committed work is the same, `start` adds it again.
+        self.change_committed(worker, &request, 1, false);
+        self.start(task, placement);
+        true
+    }
+
+    fn preempt(&mut self, task: TaskId, attempt: u32) -> Result<(), Refusal> {
+        let record = self.tasks.get_mut(task).ok_or(Refusal::UnknownTask(task))?;
+        if !matches!(record.state, TaskState::Assigned | TaskState::Running) {
+            return Err(Refusal::WrongState { task, state: record.state });
+        }
+        if record.attempt != attempt {
+            return Err(Refusal::StaleAttempt { task, attempt, current: record.attempt });
+        }
+        record.state = TaskState::Stopping;
+        record.after_stop = AfterStop::Requeue;
+        self.effects.push(Effect::Stop { task, attempt });
+        Ok(())
+    }
+}
+
+/// The devices of a part exist, are as many as asked for, and have enough left.
+fn check_devices(task: TaskId, request: &Request, part: &Part, record: &WorkerRecord) -> Result<(), Refusal> {
+    let gpu = request.gpu;
+    let expected =
+        if gpu.is_fraction() { 1 } else { u64::from(gpu.whole_devices()) * u64::from(part.replicas) };
+    let exist = part.devices.iter().all(|device| (device as usize) < record.devices.len());
+    if u64::from(part.devices.len()) != expected || !exist {
+        return Err(Refusal::WrongDevices { task, worker: part.worker });
+    }
+    let needed = if gpu.is_fraction() {
+        u64::from(gpu.milli()) * u64::from(part.replicas)
+    } else {
+        u64::from(MILLI_PER_GPU)
+    };
+    for device in part.devices.iter() {
+        let free = u64::from(record.devices[device as usize]);
+        if free < needed {
+            return Err(Refusal::DoesNotFit { worker: part.worker, resource: Resource::Gpu, needed, free });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! What happens to a cluster, what it tells its driver, and what a strategy hears of it.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::task::TaskState;
+use super::worker::WorkerState;
+use crate::model::{TaskId, TaskSpec, Time, WorkerId, WorkerSpec};
+
+/// Why an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureReason {
+    /// It ran into its time limit, which is its own estimate.
+    TimeLimit,
+    /// It ended with an error of its own.
+    Error,
+}
+
+/// Something that happens to the cluster: the input of the state machine.
+///
+/// Events of one instant are applied in the order of [`Event::class`], within a class by task or worker index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// An attempt completed.
+    Completed {
+        /// The task.
+        task: TaskId,
+        /// The attempt that completed.
+        attempt: u32,
+    },
+    /// An attempt failed; the task is not tried again.
+    Failed {
+        /// The task.
+        task: TaskId,
+        /// The attempt that failed.
+        attempt: u32,
+        /// Why.
+        reason: FailureReason,
+    },
+    /// A stop that was asked for is confirmed: the resources are free.
+    Stopped {
+        /// The task.
+        task: TaskId,
+        /// The attempt that stopped.
+        attempt: u32,
+    },
+    /// A start is confirmed.
+    Started {
+        /// The task.
+        task: TaskId,
+        /// The attempt that started.
+        attempt: u32,
+    },
+    /// A start failed: the task returns to the queue, and avoids the workers of this attempt.
+    StartFailed {
+        /// The task.
+        task: TaskId,
+        /// The attempt that did not start.
+        attempt: u32,
+    },
+    /// A new worker joins; it gets the next index.
+    WorkerJoined(WorkerSpec),
+    /// A worker changes its state: drains, is lost, returns.
+    WorkerChanged {
+        /// The worker.
+        worker: WorkerId,
+        /// Its new state.
+        state: WorkerState,
+    },
+    /// Data of a task has arrived at a worker (announced by [`Effect::TransferAt`]).
+    TransferOver {
+        /// The task that waits for it.
+        task: TaskId,
+    },
+    /// Somebody cancels a task.
+    Cancelled {
+        /// The task.
+        task: TaskId,
+    },
+    /// A task arrives.
+    Arrived(TaskSpec),
+    /// A wake-up that the strategy asked for is due.
+    Woke,
+}
+
+impl Event {
+    /// The rank of the event among those of one instant, lowest first.
+    #[must_use]
+    pub const fn class(&self) -> u8 {
+        match self {
+            Self::Completed { .. } | Self::Failed { .. } => 0,
+            Self::Stopped { .. } => 1,
+            Self::Started { .. } | Self::StartFailed { .. } => 2,
+            Self::WorkerJoined(_) | Self::WorkerChanged { .. } => 3,
+            Self::TransferOver { .. } => 4,
+            Self::Cancelled { .. } => 5,
+            Self::Arrived(_) => 6,
+            Self::Woke => 7,
+        }
+    }
+}
+
+/// Why an event was not applied. The cluster is unchanged then.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum EventError {
+    /// The task has ended, or never was.
+    #[error("{0} is not in the cluster")]
+    UnknownTask(TaskId),
+    /// The worker never was.
+    #[error("{0} is not in the cluster")]
+    UnknownWorker(WorkerId),
+    /// The event speaks of an attempt that is over.
+    #[error("{task}: the event speaks of attempt {attempt}, the current one is {current}")]
+    StaleAttempt {
+        /// The task.
+        task: TaskId,
+        /// The attempt of the event.
+        attempt: u32,
+        /// The task's current attempt.
+        current: u32,
+    },
+    /// The event cannot happen to a task in this state.
+    #[error("{task} is {state:?}: the event cannot happen to it")]
+    WrongState {
+        /// The task.
+        task: TaskId,
+        /// Its state.
+        state: TaskState,
+    },
+    /// The clock was to be set back.
+    #[error("time cannot go back from {now} s to {to} s")]
+    TimeWentBack {
+        /// The cluster's time.
+        now: Time,
+        /// The time asked for.
+        to: Time,
+    },
+    /// The worker has more GPU devices than a set can hold.
+    #[error("worker '{0}' has {1} GPUs, at most 64 are possible")]
+    TooManyGpus(String, u32),
+}
+
+/// What the driver has to do, or to know, after an event or a decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Start an attempt where the task is now placed, and confirm it.
+    Start {
+        /// The task.
+        task: TaskId,
+        /// The attempt to start.
+        attempt: u32,
+    },
+    /// Stop an attempt, and confirm it.
+    Stop {
+        /// The task.
+        task: TaskId,
+        /// The attempt to stop.
+        attempt: u32,
+    },
+    /// An attempt is over without the driver having said so: its worker was lost or its start failed.
+    AttemptLost {
+        /// The task, which is back in the queue or cancelled.
+        task: TaskId,
+        /// The attempt that is over.
+        attempt: u32,
+        /// Where it ran.
+        worker: WorkerId,
+        /// Its confirmed start, or `None` if it never started.
+        started_at: Option<Time>,
+    },
+    /// A task that was waiting has ended: cancelled or rejected.
+    Ended {
+        /// The task.
+        task: TaskId,
+    },
+    /// Apply [`Event::TransferOver`] at this time.
+    TransferAt {
+        /// The task that waits for data.
+        task: TaskId,
+        /// When the data has arrived.
+        at: Time,
+    },
+    /// Apply [`Event::Woke`] at this time.
+    WakeAt(Time),
+}
+
+/// What a strategy hears: something happened that was not its own accepted decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ClusterEvent {
+    /// A task arrived; it is queued, or blocked by predecessors.
+    TaskArrived(TaskId),
+    /// Every predecessor of a task has completed.
+    TaskReleased(TaskId),
+    /// Data for a task has arrived at a worker.
+    TransferOver(TaskId),
+    /// The start of a task is confirmed.
+    TaskStarted(TaskId),
+    /// A task is over, well or badly; `state` says which. `worker` is where it ran, if it did.
+    TaskEnded {
+        /// The task.
+        task: TaskId,
+        /// A terminal state.
+        state: TaskState,
+        /// The (first) worker that it ran on.
+        worker: Option<WorkerId>,
+    },
+    /// A task is back in the queue: preempted, its start failed, or its worker was lost or drained.
+    TaskRequeued(TaskId),
+    /// A worker started a task from its lane.
+    LaneStarted(TaskId),
+    /// A worker joined.
+    WorkerJoined(WorkerId),
+    /// A worker changed its state.
+    WorkerChanged(WorkerId, WorkerState),
+    /// A wake-up is due.
+    Woke,
+}

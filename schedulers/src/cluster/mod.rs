@@ -1,0 +1,455 @@
+//! The cluster's state machine.
+//!
+//! [`Cluster`] is driven: the simulator or the live master sets its clock, applies [`Event`]s, lets a strategy make
+//! its pass, and carries out the [`Effect`]s. It performs no I/O and knows no clock of its own.
+//!
+//! ```text
+//!              submit                     assign               Started
+//!    (arrives) ──────▶ blocked ─▶ queued ────────▶ assigned ──────────▶ running ─▶ completed | failed
+//!                                  │  ▲   bind       ▲ │ preempt, cancel   │
+//!                                  │  └────────┐     │ ▼                   ▼
+//!                                  └─▶ bound ──┼─────┘ stopping ◀──────────┘
+//!                                              └───────── │ Stopped ─▶ queued | cancelled
+//! ```
+//!
+//! - `task.rs`: the task table; `queue.rs`: the queue; `worker.rs`: workers; `graph.rs`: dependencies
+//! - `event.rs`, `decision.rs`: what comes in and goes out, as data; `apply.rs`, `decide.rs`: how it is carried out
+//! - `placement.rs`: devices and replicas; `predictor.rs`: predicted run times
+
+mod apply;
+mod decide;
+mod decision;
+mod event;
+mod graph;
+mod placement;
+mod predictor;
+mod queue;
+mod task;
+mod worker;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use decision::{Decision, DecisionBatch, Refusal, Resource};
+pub use event::{ClusterEvent, Effect, Event, EventError, FailureReason};
+pub use placement::{DeviceSet, Part, Placement, choose_devices};
+pub use queue::QueueCursor;
+use rand_pcg::Pcg64;
+use rand_pcg::rand_core::SeedableRng;
+pub use task::TaskState;
+pub(crate) use task::{TaskRecord, TaskTable};
+pub(crate) use worker::WorkerRecord;
+pub use worker::WorkerState;
+
+use crate::index::{FullestFirst, Indexes, LeastTree, RoomTree};
+use crate::model::{
+    Capacity, Constraint, ConstraintId, Duration, MAX_GPUS_PER_WORKER, Request, TaskId, TaskSpec, Time,
+    WorkerId, WorkerSpec,
+};
+use crate::scheduler::Scheduler;
+use crate::view::ClusterView;
+
+/// Run times known for pairs of (task index, worker): unrelated machines. Visible to strategies.
+pub type KnownRunTimes = HashMap<(u32, u32), Duration>;
+
+/// What a cluster is told once, when it is made.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClusterConfig {
+    /// Seeds the generator that strategies draw from; derive it from the run's seed and the strategy's spec.
+    pub seed: u64,
+    /// How long a start takes, from assignment to confirmation, as far as is known beforehand. Default 0.
+    pub startup_latency: Duration,
+    /// A task whose start has failed this often fails. Default 3.
+    pub max_failed_starts: u32,
+    /// Run times that strategies may know for pairs of task and worker. Default none.
+    pub known_run_times: Option<Arc<KnownRunTimes>>,
+    /// Which indexes to keep beside the one for first fit. Default none.
+    pub indexes: Indexes,
+}
+
+impl Default for ClusterConfig {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            startup_latency: Duration::ZERO,
+            max_failed_starts: 3,
+            known_run_times: None,
+            indexes: Indexes::default(),
+        }
+    }
+}
+
+/// Resources held by tasks, or there in all, over a whole cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Milli-cores.
+    pub cpu_milli: u64,
+    /// MiB.
+    pub memory_mib: u64,
+    /// MiB.
+    pub storage_mib: u64,
+    /// Milli-GPU.
+    pub gpu_milli: u64,
+}
+
+impl Totals {
+    fn add_capacity(&mut self, capacity: &Capacity) {
+        self.cpu_milli = self.cpu_milli.saturating_add(capacity.cpu_milli);
+        self.memory_mib = self.memory_mib.saturating_add(capacity.memory_mib);
+        self.storage_mib = self.storage_mib.saturating_add(capacity.storage_mib);
+        self.gpu_milli = self.gpu_milli.saturating_add(capacity.gpu_milli());
+    }
+}
+
+/// The state of a cluster: workers, tasks, queue, lanes, dependencies, and the indexes over them.
+///
+/// A clone is independent and cheap enough for rollouts: task data is shared.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    pub(crate) now: Time,
+    pub(crate) version: u64,
+    config: ClusterConfig,
+    pub(crate) specs: Arc<Vec<WorkerSpec>>,
+    pub(crate) workers: Vec<WorkerRecord>,
+    pub(crate) tasks: TaskTable,
+    pub(crate) queue: queue::Queue,
+    pub(crate) graph: graph::Graph,
+    predictor: predictor::Predictor,
+    constraints: Vec<Constraint>,
+    /// Per constraint, per worker: is it met? Empty for [`ConstraintId::ANY`].
+    allowed: Vec<Vec<bool>>,
+    /// Workers on which a start of the task in this slot has failed.
+    avoided: HashMap<u32, Vec<WorkerId>>,
+    pub(crate) rooms: RoomTree,
+    pub(crate) fullest: Option<FullestFirst>,
+    pub(crate) least: Option<LeastTree>,
+    dirty_lanes: Vec<WorkerId>,
+    held: Totals,
+    capacity: Totals,
+    /// Tasks alive by what they wait for: blocked.
+    blocked: usize,
+    /// In lanes.
+    bound: usize,
+    /// Assigned, running or stopping.
+    holding: usize,
+    effects: Vec<Effect>,
+    events: Vec<ClusterEvent>,
+    pub(crate) rng: Pcg64,
+}
+
+impl Cluster {
+    /// A cluster of these workers, all active and empty, at time zero.
+    ///
+    /// # Errors
+    /// [`EventError::TooManyGpus`] if a worker has more devices than a [`DeviceSet`] can hold.
+    pub fn new(config: ClusterConfig, workers: Vec<WorkerSpec>) -> Result<Self, EventError> {
+        for worker in &workers {
+            check_gpus(worker)?;
+        }
+        let records: Vec<WorkerRecord> =
+            workers.iter().map(|spec| WorkerRecord::new(spec.capacity)).collect();
+        let mut capacity = Totals::default();
+        for spec in &workers {
+            capacity.add_capacity(&spec.capacity);
+        }
+        let mut cluster = Self {
+            now: Time::ZERO,
+            version: 0,
+            rng: Pcg64::seed_from_u64(config.seed),
+            config,
+            specs: Arc::new(workers),
+            workers: records,
+            tasks: TaskTable::default(),
+            queue: queue::Queue::new(),
+            graph: graph::Graph::default(),
+            predictor: predictor::Predictor::default(),
+            constraints: vec![Constraint::default()],
+            allowed: vec![Vec::new()],
+            avoided: HashMap::new(),
+            rooms: RoomTree::default(),
+            fullest: None,
+            least: None,
+            dirty_lanes: Vec::new(),
+            held: Totals::default(),
+            capacity,
+            blocked: 0,
+            bound: 0,
+            holding: 0,
+            effects: Vec::new(),
+            events: Vec::new(),
+        };
+        cluster.build_indexes();
+        Ok(cluster)
+    }
+
+    /// Registers a set of conditions that tasks may name, and returns its number; equal ones share a number.
+    pub fn intern_constraint(&mut self, constraint: &Constraint) -> ConstraintId {
+        let known = self.constraints.iter().position(|known| known == constraint);
+        let index = known.unwrap_or_else(|| {
+            self.constraints.push(constraint.clone());
+            self.allowed.push(self.specs.iter().map(|worker| constraint.allows(worker)).collect());
+            self.constraints.len() - 1
+        });
+        ConstraintId(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    /// Declares that the task of index `to` needs the task of index `from` to complete, and that its data then
+    /// takes `transfer` to reach another worker than the one that `from` ran on. To be called before `to` arrives,
+    /// and before `from` ends.
+    pub fn add_dependency(&mut self, from: u32, to: u32, transfer: Duration) {
+        self.graph.add(from, to, transfer);
+    }
+
+    /// Replaces the indexes that are kept; for a switch of strategy.
+    pub fn keep_indexes(&mut self, indexes: Indexes) {
+        self.config.indexes = indexes;
+        self.build_indexes();
+    }
+
+    /// The time of the cluster.
+    #[must_use]
+    pub const fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Sets the clock.
+    ///
+    /// # Errors
+    /// [`EventError::TimeWentBack`] if `to` lies before the current time.
+    pub fn advance(&mut self, to: Time) -> Result<(), EventError> {
+        if to < self.now {
+            return Err(EventError::TimeWentBack { now: self.now, to });
+        }
+        self.now = to;
+        Ok(())
+    }
+
+    /// What a strategy, an observer or a person may see.
+    #[must_use]
+    pub const fn view(&self) -> ClusterView<'_> {
+        ClusterView::new(self)
+    }
+
+    /// Lets the strategy hear everything that happened since the last call.
+    pub fn notify(&mut self, strategy: &mut dyn Scheduler) {
+        if self.events.is_empty() {
+            return;
+        }
+        let mut events = std::mem::take(&mut self.events);
+        for event in events.drain(..) {
+            strategy.observe(&event, &self.view());
+        }
+        self.events = events;
+    }
+
+    /// Moves what the driver has to do into `effects`, in order.
+    pub fn take_effects(&mut self, effects: &mut Vec<Effect>) {
+        effects.append(&mut self.effects);
+    }
+
+    /// Ends the instant: slots of tasks that have ended may be given to others from here on, and ids of ended
+    /// tasks become unknown.
+    pub fn end_instant(&mut self) {
+        self.tasks.recycle();
+    }
+
+    /// Resources held by tasks now.
+    #[must_use]
+    pub const fn held(&self) -> Totals {
+        self.held
+    }
+
+    /// Nominal capacity of all workers that ever joined.
+    #[must_use]
+    pub const fn capacity(&self) -> Totals {
+        self.capacity
+    }
+
+    /// Tasks that wait for a worker: queued or in a lane.
+    #[must_use]
+    pub const fn waiting(&self) -> usize {
+        self.queue.len + self.bound
+    }
+
+    /// Tasks that wait for predecessors.
+    #[must_use]
+    pub const fn blocked(&self) -> usize {
+        self.blocked
+    }
+
+    /// Tasks that hold resources.
+    #[must_use]
+    pub const fn holding(&self) -> usize {
+        self.holding
+    }
+
+    /// The largest used share of `worker` over cpu, memory and GPU, in billionths.
+    #[must_use]
+    pub fn load(&self, worker: WorkerId) -> u64 {
+        self.workers[worker.index()].load()
+    }
+
+    fn build_indexes(&mut self) {
+        self.rooms = RoomTree::build(self.workers.iter().map(WorkerRecord::offered));
+        self.fullest = self.config.indexes.best_fit.then(|| {
+            (0u32..)
+                .zip(&self.workers)
+                .filter(|(_, worker)| worker.state == WorkerState::Active)
+                .map(|(index, worker)| (worker.room.cpu_milli, worker.room.memory_mib, index))
+                .collect()
+        });
+        self.least = None;
+        if self.config.indexes.committed_work {
+            for worker in self.worker_ids() {
+                self.workers[worker.index()].committed = self.committed_by_hand(worker);
+            }
+            self.least = Some(LeastTree::build(self.workers.iter().map(|worker| worker.committed)));
+        }
+    }
+
+    pub(crate) fn worker_ids(&self) -> impl Iterator<Item = WorkerId> + use<> {
+        (0..u32::try_from(self.workers.len()).unwrap_or(u32::MAX)).map(WorkerId)
+    }
+
+    /// Committed work as its definition has it, from what runs and waits on the worker.
+    pub(crate) fn committed_by_hand(&self, worker: WorkerId) -> u64 {
+        let record = &self.workers[worker.index()];
+        let share = |task: TaskId| {
+            let replicas = self.replicas_on(task, worker);
+            record.capacity.dominant_share(&self.tasks.spec(task.slot).request).saturating_mul(replicas)
+        };
+        let running = record.running.iter().map(|&(_, task)| share(task));
+        running.chain(record.lane.iter().map(|&task| share(task))).fold(0, u64::saturating_add)
+    }
+
+    /// Replicas of `task` that `worker` holds; 1 for a task in its lane.
+    fn replicas_on(&self, task: TaskId, worker: WorkerId) -> u64 {
+        let record = self.tasks.at(task.slot);
+        if record.placement.parts().is_empty() {
+            return 1;
+        }
+        let here = record.placement.parts().iter().filter(|part| part.worker == worker);
+        here.map(|part| u64::from(part.replicas)).sum()
+    }
+
+    fn change_committed(&mut self, worker: WorkerId, request: &Request, replicas: u32, add: bool) {
+        let Some(least) = &mut self.least else { return };
+        let record = &mut self.workers[worker.index()];
+        let share = record.capacity.dominant_share(request).saturating_mul(u64::from(replicas));
+        record.committed =
+            if add { record.committed.saturating_add(share) } else { record.committed.saturating_sub(share) };
+        least.update(worker.index(), record.committed);
+    }
+
+    /// Changes a worker's room through `change` and keeps every index in step.
+    fn change_room(&mut self, worker: WorkerId, change: impl FnOnce(&mut WorkerRecord)) {
+        let record = &mut self.workers[worker.index()];
+        let key = |record: &WorkerRecord| {
+            let open = record.state == WorkerState::Active;
+            open.then_some((record.room.cpu_milli, record.room.memory_mib, worker.0))
+        };
+        let before = key(record);
+        change(record);
+        let (after, offered) = (key(record), record.offered());
+        self.rooms.update(worker.index(), offered);
+        if let Some(fullest) = &mut self.fullest
+            && before != after
+        {
+            if let Some(before) = before {
+                fullest.remove(&before);
+            }
+            if let Some(after) = after {
+                fullest.insert(after);
+            }
+        }
+    }
+
+    /// Takes or gives back what one part of a placement holds.
+    fn change_held(&mut self, request: &Request, part: &Part, take: bool) {
+        let times = u64::from(part.replicas);
+        let change = |total: &mut u64, amount: u64| {
+            *total = if take {
+                total.saturating_add(amount * times)
+            } else {
+                total.saturating_sub(amount * times)
+            };
+        };
+        change(&mut self.held.cpu_milli, request.cpu_milli);
+        change(&mut self.held.memory_mib, request.memory_mib);
+        change(&mut self.held.storage_mib, request.storage_mib);
+        change(&mut self.held.gpu_milli, u64::from(request.gpu.milli()));
+        self.change_room(part.worker, |worker| {
+            if take { worker.hold(request, part) } else { worker.release(request, part) }
+        });
+    }
+
+    pub(crate) fn is_allowed(&self, task: TaskId, worker: WorkerId) -> bool {
+        let constraint = self.tasks.spec(task.slot).constraint;
+        constraint == ConstraintId::ANY
+            || self
+                .allowed
+                .get(constraint.0 as usize)
+                .is_some_and(|allowed| allowed.get(worker.index()).copied().unwrap_or(false))
+    }
+
+    pub(crate) fn is_avoided(&self, task: TaskId, worker: WorkerId) -> bool {
+        !self.avoided.is_empty()
+            && self.avoided.get(&task.slot).is_some_and(|avoided| avoided.contains(&worker))
+    }
+
+    /// When the data that `task` needs is on `worker`, all predecessors having completed.
+    pub(crate) fn ready_at(&self, task: TaskId, worker: WorkerId) -> Time {
+        if self.graph.is_empty() {
+            return Time::ZERO;
+        }
+        self.graph.ready_at(task.index, worker)
+    }
+
+    /// The nominal run time that may be expected: the user's estimate, or else a prediction.
+    pub(crate) fn expected_nominal(&self, task: TaskId) -> Duration {
+        let spec = self.tasks.spec(task.slot);
+        spec.estimate.unwrap_or_else(|| self.predictor.predict(spec))
+    }
+
+    pub(crate) fn predicted_nominal(&self, task: TaskId) -> Duration {
+        self.predictor.predict(self.tasks.spec(task.slot))
+    }
+
+    /// The run time of `task` on `worker` if its nominal run time is `nominal` and no better is known.
+    pub(crate) fn run_time_on(&self, task: TaskId, worker: WorkerId, nominal: Duration) -> Duration {
+        let known = self.config.known_run_times.as_ref().and_then(|known| known.get(&(task.index, worker.0)));
+        known.copied().unwrap_or_else(|| self.specs[worker.index()].speed.run_time(nominal))
+    }
+
+    /// The slowest part of a placement decides.
+    fn run_time_of(&self, task: TaskId, placement: &Placement, nominal: Duration) -> Duration {
+        let parts = placement.parts().iter();
+        parts.map(|part| self.run_time_on(task, part.worker, nominal)).max().unwrap_or_default()
+    }
+
+    pub(crate) const fn config(&self) -> &ClusterConfig {
+        &self.config
+    }
+}
+
+fn check_gpus(worker: &WorkerSpec) -> Result<(), EventError> {
+    if worker.capacity.gpus > MAX_GPUS_PER_WORKER {
+        return Err(EventError::TooManyGpus(worker.name.clone(), worker.capacity.gpus));
+    }
+    Ok(())
+}
+
+/// Seeds a strategy's random generator from the run's seed and the strategy's spec (FNV-1a, 64 bits), so that a
+/// result does not depend on which other strategies run beside it.
+#[must_use]
+pub fn strategy_seed(seed: u64, spec: &str) -> u64 {
+    let bytes = seed.to_le_bytes().into_iter().chain(spec.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// A task as [`Cluster::submit`] takes it, checked for what the core relies on.
+fn normalised(mut spec: TaskSpec) -> TaskSpec {
+    spec.replicas = spec.replicas.max(1);
+    spec
+}

@@ -1,0 +1,153 @@
+//! Where a task runs: workers, GPU devices, replicas.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::model::{GpuRequest, WorkerId};
+
+/// A set of GPU devices of one worker: bit `i` stands for device `i`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeviceSet(pub u64);
+
+impl DeviceSet {
+    /// No device.
+    pub const EMPTY: Self = Self(0);
+
+    /// The set of one device. `device` is below [`MAX_GPUS_PER_WORKER`](crate::model::MAX_GPUS_PER_WORKER).
+    #[must_use]
+    pub const fn single(device: u32) -> Self {
+        Self(1 << device)
+    }
+
+    /// Adds a device.
+    pub const fn insert(&mut self, device: u32) {
+        self.0 |= 1 << device;
+    }
+
+    /// How many devices are in the set.
+    #[must_use]
+    pub const fn len(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    /// True if no device is in the set.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The devices, ascending.
+    pub fn iter(self) -> impl Iterator<Item = u32> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            (rest != 0).then(|| {
+                let device = rest.trailing_zeros();
+                rest &= rest - 1;
+                device
+            })
+        })
+    }
+}
+
+/// Replicas of a task on one worker, on the same devices.
+///
+/// Of a fraction, `replicas` share the one device of the set; of whole devices, the set holds
+/// `replicas` times as many as one replica asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The worker.
+    pub worker: WorkerId,
+    /// How many replicas run there; 1 for a plain task.
+    pub replicas: u32,
+    /// The GPU devices that they hold.
+    pub devices: DeviceSet,
+}
+
+/// Where all replicas of a task run. A worker may appear in several parts (fractions on several devices).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Placement(SmallVec<[Part; 1]>);
+
+impl Placement {
+    /// A plain task on one worker.
+    #[must_use]
+    pub fn single(worker: WorkerId, devices: DeviceSet) -> Self {
+        Self(SmallVec::from_buf([Part { worker, replicas: 1, devices }]))
+    }
+
+    /// A gang in several parts.
+    #[must_use]
+    pub fn gang(parts: &[Part]) -> Self {
+        Self(SmallVec::from_slice(parts))
+    }
+
+    /// The parts, in the order given.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.0
+    }
+
+    /// The worker of the first part: for a plain task, its worker.
+    #[must_use]
+    pub fn worker(&self) -> Option<WorkerId> {
+        self.0.first().map(|part| part.worker)
+    }
+
+    /// True if some part is on `worker`.
+    #[must_use]
+    pub fn uses(&self, worker: WorkerId) -> bool {
+        self.0.iter().any(|part| part.worker == worker)
+    }
+}
+
+/// The devices that a task without a say in it gets, given the free milli-GPU of each device.
+///
+/// A fraction takes the device with the least left that still suffices, ties to the lowest; whole devices are
+/// the lowest free ones. `None` if they are not there.
+#[must_use]
+pub fn choose_devices(free: &[u32], gpu: GpuRequest) -> Option<DeviceSet> {
+    if gpu.is_none() {
+        return Some(DeviceSet::EMPTY);
+    }
+    if gpu.is_fraction() {
+        let (_, device) = (0u32..)
+            .zip(free)
+            .filter(|&(_, &left)| left >= gpu.milli())
+            .map(|(device, &left)| (left, device))
+            .min()?;
+        return Some(DeviceSet::single(device));
+    }
+    let mut chosen = DeviceSet::EMPTY;
+    for (device, &left) in (0u32..).zip(free) {
+        if chosen.len() == gpu.whole_devices() {
+            break;
+        }
+        if left == crate::model::MILLI_PER_GPU {
+            chosen.insert(device);
+        }
+    }
+    (chosen.len() == gpu.whole_devices()).then_some(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gpu(milli: u64) -> GpuRequest {
+        GpuRequest::from_milli(milli).unwrap()
+    }
+
+    #[test]
+    fn a_fraction_takes_the_fullest_device_that_suffices() {
+        assert_eq!(choose_devices(&[1000, 400, 300, 400], gpu(350)), Some(DeviceSet::single(1)));
+        assert_eq!(choose_devices(&[300, 200], gpu(350)), None);
+    }
+
+    #[test]
+    fn whole_devices_are_the_lowest_free_ones() {
+        assert_eq!(choose_devices(&[999, 1000, 1000, 1000], gpu(2000)), Some(DeviceSet(0b0110)));
+        assert_eq!(choose_devices(&[999, 1000], gpu(2000)), None);
+        assert_eq!(choose_devices(&[], gpu(0)), Some(DeviceSet::EMPTY));
+    }
+}

@@ -1,0 +1,213 @@
+//! The task table: a slab of records whose slots are reused.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::placement::Placement;
+use crate::model::{Duration, TaskId, TaskSpec, Time, WorkerId};
+
+/// "No slot": the end of a list.
+pub(crate) const NIL: u32 = u32::MAX;
+
+/// Where a task is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskState {
+    /// Waits for predecessors.
+    Blocked,
+    /// In the central queue.
+    Queued,
+    /// In a worker's lane.
+    Bound,
+    /// Holds its resources; the start is not yet confirmed.
+    Assigned,
+    /// Runs.
+    Running,
+    /// Holds its resources until its stop is confirmed.
+    Stopping,
+    /// Ended by itself.
+    Completed,
+    /// Ended badly, or at its time limit.
+    Failed,
+    /// Ended because somebody, or a predecessor's failure, cancelled it.
+    Cancelled,
+    /// Turned away by the strategy, or by a full cluster under `on_full = "reject"`.
+    Rejected,
+}
+
+impl TaskState {
+    /// True once nothing more can happen to the task.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::Rejected)
+    }
+
+    /// True while the task holds resources.
+    #[must_use]
+    pub const fn holds_resources(self) -> bool {
+        matches!(self, Self::Assigned | Self::Running | Self::Stopping)
+    }
+
+    /// True while the task waits for a worker: queued or in a lane.
+    #[must_use]
+    pub const fn is_waiting(self) -> bool {
+        matches!(self, Self::Queued | Self::Bound)
+    }
+
+    /// The state as it is stored and shown: pending, running, completed, failed or cancelled.
+    #[must_use]
+    pub const fn shown(self) -> &'static str {
+        match self {
+            Self::Blocked | Self::Queued | Self::Bound | Self::Assigned => "pending",
+            Self::Running | Self::Stopping => "running",
+            Self::Completed => "completed",
+            Self::Failed | Self::Rejected => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What becomes of a task once its stop is confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AfterStop {
+    Requeue,
+    Cancel,
+}
+
+/// The changing part of a task.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskRecord {
+    /// Identity of the tenant; `NIL` in a free slot.
+    pub(crate) index: u32,
+    pub(crate) state: TaskState,
+    pub(crate) after_stop: AfterStop,
+    /// Number of the current or last attempt; 0 before the first.
+    pub(crate) attempt: u32,
+    /// Starts that failed so far.
+    pub(crate) failed_starts: u32,
+    /// Neighbours in the queue. `next` survives removal until the end of the instant, so that cursors go on.
+    pub(crate) prev: u32,
+    pub(crate) next: u32,
+    /// The worker of the lane that the task waits in, or went through.
+    pub(crate) lane: Option<WorkerId>,
+    pub(crate) placement: Placement,
+    /// Maximum of arrival and the last predecessor's end.
+    pub(crate) eligible: Time,
+    pub(crate) assigned_at: Time,
+    /// Confirmed start of the current attempt; `NEVER` before.
+    pub(crate) started_at: Time,
+    pub(crate) expected_end: Time,
+    /// The nominal run time that was expected when the current attempt was assigned.
+    pub(crate) expected: Duration,
+    /// Time run in earlier attempts.
+    pub(crate) attained: Duration,
+}
+
+impl TaskRecord {
+    fn vacant() -> Self {
+        Self {
+            index: NIL,
+            state: TaskState::Completed,
+            after_stop: AfterStop::Requeue,
+            attempt: 0,
+            failed_starts: 0,
+            prev: NIL,
+            next: NIL,
+            lane: None,
+            placement: Placement::default(),
+            eligible: Time::ZERO,
+            assigned_at: Time::NEVER,
+            started_at: Time::NEVER,
+            expected_end: Time::NEVER,
+            expected: Duration::ZERO,
+            attained: Duration::ZERO,
+        }
+    }
+}
+
+/// All tasks that are alive, and those that ended in this instant.
+///
+/// The specs never change, so clones of a cluster share them; a slot is only overwritten once no clone
+/// shares it (or the specs are copied once).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TaskTable {
+    records: Vec<TaskRecord>,
+    specs: Arc<Vec<TaskSpec>>,
+    free: Vec<u32>,
+    /// Slots whose task has ended; given back by [`TaskTable::recycle`].
+    ended: Vec<u32>,
+}
+
+impl TaskTable {
+    pub(crate) fn insert(&mut self, spec: TaskSpec) -> TaskId {
+        let index = spec.index;
+        let specs = Arc::make_mut(&mut self.specs);
+        let slot = if let Some(slot) = self.free.pop() {
+            specs[slot as usize] = spec;
+            slot
+        } else {
+            specs.push(spec);
+            self.records.push(TaskRecord::vacant());
+            // More than 2^32 - 2 tasks alive at once do not fit any memory this runs in.
+            u32::try_from(self.records.len() - 1).unwrap_or(NIL)
+        };
+        self.records[slot as usize] = TaskRecord { index, ..TaskRecord::vacant() };
+        TaskId { index, slot }
+    }
+
+    /// The record of `id`, or `None` if the task has ended and its slot was given back.
+    #[inline]
+    pub(crate) fn get(&self, id: TaskId) -> Option<&TaskRecord> {
+        self.records.get(id.slot()).filter(|record| record.index == id.index)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: TaskId) -> Option<&mut TaskRecord> {
+        self.records.get_mut(id.slot()).filter(|record| record.index == id.index)
+    }
+
+    /// The record in a slot known to be taken.
+    #[inline]
+    pub(crate) fn at(&self, slot: u32) -> &TaskRecord {
+        &self.records[slot as usize]
+    }
+
+    #[inline]
+    pub(crate) fn at_mut(&mut self, slot: u32) -> &mut TaskRecord {
+        &mut self.records[slot as usize]
+    }
+
+    #[inline]
+    pub(crate) fn spec(&self, slot: u32) -> &TaskSpec {
+        &self.specs[slot as usize]
+    }
+
+    #[inline]
+    pub(crate) fn id_at(&self, slot: u32) -> TaskId {
+        TaskId { index: self.records[slot as usize].index, slot }
+    }
+
+    /// Marks a slot for recycling at the end of the instant.
+    pub(crate) fn retire(&mut self, slot: u32) {
+        self.ended.push(slot);
+    }
+
+    /// Gives the slots of ended tasks back.
+    pub(crate) fn recycle(&mut self) {
+        for slot in self.ended.drain(..) {
+            let record = &mut self.records[slot as usize];
+            record.index = NIL;
+            record.placement = Placement::default();
+            self.free.push(slot);
+        }
+    }
+
+    /// Tasks that have not ended, in slot order.
+    pub(crate) fn alive(&self) -> impl Iterator<Item = TaskId> {
+        (0u32..)
+            .zip(&self.records)
+            .filter(|(_, record)| record.index != NIL && !record.state.is_terminal())
+            .map(|(slot, record)| TaskId { index: record.index, slot })
+    }
+}

@@ -1,0 +1,141 @@
+//! The changing part of a worker.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::placement::Part;
+use crate::index::Room;
+use crate::model::{Capacity, MILLI_PER_GPU, Request, TaskId, Time};
+
+/// Whether a worker takes work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerState {
+    /// Takes work.
+    #[default]
+    Active,
+    /// Finishes what runs there and takes nothing new.
+    Draining,
+    /// Not heard from: takes nothing new, and what runs there still holds its resources.
+    Unreachable,
+    /// Gone, with everything that ran there.
+    Lost,
+}
+
+/// A worker's room and what occupies it.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerRecord {
+    pub(crate) state: WorkerState,
+    pub(crate) capacity: Capacity,
+    pub(crate) room: Room,
+    /// Milli-GPU left on each device.
+    pub(crate) devices: Vec<u32>,
+    /// What holds resources here, by (expected end, index): one entry a task.
+    pub(crate) running: Vec<(Time, TaskId)>,
+    /// Tasks bound to this worker, first come first served.
+    pub(crate) lane: VecDeque<TaskId>,
+    /// Sum of the dominant shares of the tasks that run or wait here, in billionths; kept only if a strategy asks
+    /// for it.
+    pub(crate) committed: u64,
+}
+
+impl WorkerRecord {
+    pub(crate) fn new(capacity: Capacity) -> Self {
+        let devices = vec![MILLI_PER_GPU; capacity.gpus as usize];
+        let mut worker = Self {
+            state: WorkerState::Active,
+            capacity,
+            room: Room::default(),
+            devices,
+            running: Vec::new(),
+            lane: VecDeque::new(),
+            committed: 0,
+        };
+        worker.empty();
+        worker
+    }
+
+    /// Sets everything free.
+    pub(crate) fn empty(&mut self) {
+        self.devices.fill(MILLI_PER_GPU);
+        self.room = Room {
+            cpu_milli: self.capacity.cpu_milli,
+            memory_mib: self.capacity.memory_mib,
+            storage_mib: self.capacity.storage_mib,
+            free_gpus: self.capacity.gpus,
+            widest_gpu: if self.capacity.gpus > 0 { MILLI_PER_GPU } else { 0 },
+        };
+    }
+
+    /// What the index may promise: nothing on a worker that takes no work.
+    pub(crate) fn offered(&self) -> Room {
+        if self.state == WorkerState::Active { self.room } else { Room::default() }
+    }
+
+    /// Takes the resources of `part`, which the caller has checked to be there.
+    pub(crate) fn hold(&mut self, request: &Request, part: &Part) {
+        let times = u64::from(part.replicas);
+        self.room.cpu_milli -= request.cpu_milli * times;
+        self.room.memory_mib -= request.memory_mib * times;
+        self.room.storage_mib -= request.storage_mib * times;
+        if !part.devices.is_empty() {
+            let taken = Self::milli_of_each(request, part);
+            for device in part.devices.iter() {
+                self.devices[device as usize] -= taken;
+            }
+            self.measure_devices();
+        }
+    }
+
+    /// Gives the resources of `part` back.
+    pub(crate) fn release(&mut self, request: &Request, part: &Part) {
+        let times = u64::from(part.replicas);
+        self.room.cpu_milli += request.cpu_milli * times;
+        self.room.memory_mib += request.memory_mib * times;
+        self.room.storage_mib += request.storage_mib * times;
+        if !part.devices.is_empty() {
+            let given = Self::milli_of_each(request, part);
+            for device in part.devices.iter() {
+                self.devices[device as usize] += given;
+            }
+            self.measure_devices();
+        }
+    }
+
+    /// What `part` holds of each of its devices.
+    pub(crate) fn milli_of_each(request: &Request, part: &Part) -> u32 {
+        if request.gpu.is_fraction() { request.gpu.milli() * part.replicas } else { MILLI_PER_GPU }
+    }
+
+    fn measure_devices(&mut self) {
+        let free = self.devices.iter().filter(|&&left| left == MILLI_PER_GPU).count();
+        self.room.free_gpus = u32::try_from(free).unwrap_or(u32::MAX);
+        self.room.widest_gpu = self.devices.iter().copied().max().unwrap_or(0);
+    }
+
+    pub(crate) fn add_running(&mut self, expected_end: Time, task: TaskId) {
+        let at = self.running.partition_point(|&entry| entry < (expected_end, task));
+        self.running.insert(at, (expected_end, task));
+    }
+
+    pub(crate) fn remove_running(&mut self, expected_end: Time, task: TaskId) {
+        let at = self.running.partition_point(|&entry| entry < (expected_end, task));
+        if self.running.get(at) == Some(&(expected_end, task)) {
+            self.running.remove(at);
+        }
+    }
+
+    /// The largest used share over cpu, memory and GPU, in billionths.
+    pub(crate) fn load(&self) -> u64 {
+        let share = |free: u64, all: u64| {
+            (u128::from(all - free) * 1_000_000_000)
+                .checked_div(u128::from(all))
+                .map_or(0, |share| u64::try_from(share).unwrap_or(u64::MAX))
+        };
+        let gpu_free: u64 = self.devices.iter().map(|&left| u64::from(left)).sum();
+        share(self.room.cpu_milli, self.capacity.cpu_milli)
+            .max(share(self.room.memory_mib, self.capacity.memory_mib))
+            .max(share(gpu_free, self.capacity.gpu_milli()))
+    }
+}

@@ -1,0 +1,29 @@
+//! The capacity index: finds workers without looking at all of them.
+//!
+//! - [`room`]: a tree of maxima, for first fit and for every feasible worker in index order; always kept
+//! - an ordered set by (free cpu, free memory, worker), for best fit; kept if a strategy declares
+//!   [`Indexes::best_fit`]
+//! - [`least`]: a tournament tree of committed work; kept if it declares [`Indexes::committed_work`]
+//!
+//! A query that is not declared still gives the right answer, by looking at every feasible worker.
+
+mod least;
+mod room;
+
+use std::collections::BTreeSet;
+
+pub(crate) use least::LeastTree;
+pub(crate) use room::{Room, RoomTree};
+use serde::{Deserialize, Serialize};
+
+/// Which indexes a strategy wants kept, beside the one for first fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Indexes {
+    /// For [`ClusterView::best_fit`](crate::ClusterView::best_fit).
+    pub best_fit: bool,
+    /// For [`ClusterView::least_committed`](crate::ClusterView::least_committed).
+    pub committed_work: bool,
+}
+
+/// Workers ordered by (free cpu, free memory, index).
+pub(crate) type FullestFirst = BTreeSet<(u64, u64, u32)>;

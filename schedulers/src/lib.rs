@@ -5,7 +5,9 @@ mod context;
 mod index;
 pub mod invariants;
 pub mod model;
+pub mod registry;
 mod scheduler;
+pub mod strategies;
 mod view;
 
 pub use cluster::{
@@ -16,5 +18,6 @@ pub use cluster::{
 pub use context::SchedulingContext;
 pub use index::Indexes;
 pub use model::*;
+pub use registry::{Kind, ParamInfo, ParamKind, Params, Registry, RegistryError, StrategyInfo, StrategySpec};
 pub use scheduler::{Capabilities, Scheduler};
 pub use view::{ClusterView, TaskView, WorkerView};

@@ -1,0 +1,84 @@
+//! `ai_aggressive`: large tasks bin-packed, gaps filled, the rest opportunistically.
+
+use super::rank::Ranks;
+use super::{WINDOW, score, window};
+use crate::{
+    Capabilities, ClusterEvent, ClusterView, Kind, ParamInfo, ParamKind, Params, Scheduler,
+    SchedulingContext, StrategyInfo, TaskId, WorkloadProfile,
+};
+
+/// `ai_aggressive` in the registry.
+pub const INFO: StrategyInfo = StrategyInfo {
+    name: "ai_aggressive",
+    aliases: &[],
+    about: "three passes: large tasks bin-packed longest first, gaps filled with smaller ones, then the rest",
+    kind: Kind::Other,
+    source: "best-fit decreasing (Johnson 1973) with longest processing time first (Graham 1969)",
+    complexity: "O(Q + window log window + S log W) per pass with S starts",
+    params: &[
+        ParamInfo {
+            name: "large",
+            about: "a task is large if it takes this share of a mean worker",
+            kind: ParamKind::Float { default: 0.25, min: 0.0, max: 1000.0 },
+        },
+        WINDOW,
+    ],
+    build: |params: &Params| {
+        Box::new(Aggressive {
+            large: params.float("large"),
+            window: usize::try_from(params.int("window")).unwrap_or(usize::MAX),
+            ranks: Ranks::default(),
+        })
+    },
+};
+
+/// Keeps the machines full: in the window, first the large tasks, then the others, both by descending upward rank on
+/// the fullest worker that holds them; then every task behind the window, in queue order.
+#[derive(Clone, Debug)]
+pub struct Aggressive {
+    large: f64,
+    window: usize,
+    ranks: Ranks,
+}
+
+impl Scheduler for Aggressive {
+    fn supports(&self) -> Capabilities {
+        Capabilities::new().with_best_fit()
+    }
+
+    fn attach(&mut self, _: &ClusterView<'_>, _: &WorkloadProfile) {
+        self.ranks = Ranks::default();
+    }
+
+    fn observe(&mut self, event: &ClusterEvent, view: &ClusterView<'_>) {
+        self.ranks.observe(event, view);
+    }
+
+    fn schedule(&mut self, cx: &mut SchedulingContext<'_>) {
+        let (tasks, mut behind) = window(cx, self.window);
+        let view = cx.view();
+        let mut ranked: Vec<(bool, std::cmp::Reverse<u64>, TaskId)> = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let rank = self.ranks.rank(&view, task, |task| view.expected_nominal(task)).micros();
+            let small = score::size(&view, task) < self.large;
+            ranked.push((small, std::cmp::Reverse(rank), task));
+        }
+        ranked.sort_unstable();
+        for (_, _, task) in ranked {
+            start_fullest(cx, task);
+        }
+        while let Some(task) = cx.next_queued(&mut behind) {
+            start_fullest(cx, task);
+        }
+    }
+}
+
+/// Starts a task on the fullest worker that holds it, if any does.
+pub(super) fn start_fullest(cx: &mut SchedulingContext<'_>, task: TaskId) {
+    if cx.view().surely_full_for(task) {
+        return;
+    }
+    if let Some(worker) = cx.view().best_fit(task) {
+        let _ = cx.assign(task, worker);
+    }
+}

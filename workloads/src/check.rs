@@ -1,0 +1,141 @@
+//! The first reading of `tasks.csv`: everything about it that can be checked row by row.
+
+use cloudai_schedulers::model::{TaskSpec, Time, WorkerSpec};
+
+use crate::columns::tasks as column;
+use crate::hash::{FixedMap, hash64};
+use crate::names::Names;
+use crate::problems::{FileProblems, Problems};
+use crate::scenario::Needs;
+use crate::shapes::Shapes;
+use crate::table::{Source, Table};
+use crate::task::{Task, TaskParser};
+
+/// What the first reading finds out.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) names: Names,
+    pub(crate) shapes: Shapes,
+    pub(crate) needs: Needs,
+    pub(crate) tasks: u64,
+    pub(crate) first_arrival: Time,
+    pub(crate) last_arrival: Time,
+    /// The line of the first task that arrives before the task above it.
+    pub(crate) unsorted_at: Option<u64>,
+    /// Some task states dependencies.
+    pub(crate) depends: bool,
+}
+
+/// Reads and checks all of `source`. Without workers (theirs was a problem) fitting is not checked.
+pub(crate) fn check(source: &Source, workers: Option<&[WorkerSpec]>) -> Result<Checked, Problems> {
+    let mut problems = FileProblems::new(&source.path);
+    let mut table = Table::open(source, &column::COLUMNS)?;
+    let mut found = Checked::new(workers.unwrap_or_default());
+    let mut ids: Vec<u64> = Vec::new();
+    let (mut parser, mut task, mut last) = (TaskParser::default(), Task::default(), Time::ZERO);
+    while let Some(mut row) = table.next(&mut problems)? {
+        let before = row.problem_count();
+        let Some(index) = u32::try_from(found.tasks).ok().filter(|&index| index < u32::MAX) else {
+            row.problem(column::TASK_ID, b"", "is one too many; expected at most 2^32 - 1 tasks");
+            break;
+        };
+        parser.read(&mut row, index, &mut found.names, &mut task);
+        found.tasks += 1;
+        if !task.name.is_empty() {
+            ids.push(hash64(task.name.as_bytes()));
+        }
+        if row.problem_count() > before {
+            continue;
+        }
+        if task.spec.arrival < last && found.unsorted_at.is_none() {
+            found.unsorted_at = Some(row.line());
+        }
+        last = task.spec.arrival;
+        found.depends |= row.cell(column::DEPENDS_ON).is_some();
+        found.add(&task.spec);
+        let constraint = found.names.constraint_of(task.spec.constraint);
+        if !found.shapes.count(&task.spec, constraint) && workers.is_some() {
+            let message = found.shapes.explain(&task.spec, constraint);
+            row.problem(column::TASK_ID, task.name.as_bytes(), message);
+        }
+    }
+    report_duplicates(source, ids, &mut problems)?;
+    if found.tasks == 0 && problems.count() == 0 {
+        problems.whole("has no tasks; expected at least one row");
+    }
+    problems.sort();
+    problems.into_result()?;
+    found.finish();
+    Ok(found)
+}
+
+impl Checked {
+    fn new(workers: &[WorkerSpec]) -> Self {
+        Self {
+            names: Names::new(),
+            shapes: Shapes::new(workers),
+            needs: Needs { estimates: true, ..Needs::default() },
+            tasks: 0,
+            first_arrival: Time::NEVER,
+            last_arrival: Time::ZERO,
+            unsorted_at: None,
+            depends: false,
+        }
+    }
+
+    /// Takes in what a task needs, apart from what its shape tells.
+    #[inline]
+    fn add(&mut self, task: &TaskSpec) {
+        self.first_arrival = self.first_arrival.min(task.arrival);
+        self.last_arrival = self.last_arrival.max(task.arrival);
+        let needs = &mut self.needs;
+        needs.estimates &= task.estimate.is_some();
+        needs.deadlines |= task.deadline.is_some();
+        needs.priorities |= task.priority != 0;
+        needs.gangs |= task.replicas > 1;
+        needs.asks_cpu |= task.request.cpu_milli > 0;
+        needs.asks_memory |= task.request.memory_mib > 0;
+        needs.asks_storage |= task.request.storage_mib > 0;
+        needs.gpus |= !task.request.gpu.is_none();
+        needs.gpu_fractions |= task.request.gpu.is_fraction();
+    }
+
+    fn finish(&mut self) {
+        self.needs.asks_gpu = self.needs.gpus;
+        let constraints = self.names.constraints();
+        self.needs.gpu_models = constraints.iter().any(|constraint| !constraint.gpu_models.is_empty());
+        self.needs.labels = constraints.iter().any(|constraint| !constraint.labels.is_empty());
+    }
+}
+
+/// Finds ids that stand there twice from the hashes of all ids: eight bytes an id. Where two hashes are
+/// equal the file is read again, so that a mere collision of hashes is no problem.
+fn report_duplicates(
+    source: &Source,
+    mut ids: Vec<u64>,
+    problems: &mut FileProblems,
+) -> Result<(), Problems> {
+    ids.sort_unstable();
+    let mut twice: Vec<u64> = ids.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    drop(ids);
+    twice.dedup();
+    if twice.is_empty() {
+        return Ok(());
+    }
+    let mut first_lines: FixedMap<Vec<u8>, u64> = FixedMap::default();
+    let mut ignored = FileProblems::default();
+    let mut table = Table::open(source, &column::COLUMNS)?;
+    while let Some(row) = table.next(&mut ignored)? {
+        let Some(id) = row.cell(column::TASK_ID).filter(|id| twice.binary_search(&hash64(id)).is_ok()) else {
+            continue;
+        };
+        let line = row.line();
+        if let Some(first) = first_lines.get(id) {
+            let message = format!("duplicate id, first on line {first}; expected an id of its own");
+            problems.cell(line, "task_id", id, message);
+        } else {
+            first_lines.insert(id.to_vec(), line);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! The columns of the CSV files: one list for reader and writer.
+
+/// A column of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) required: bool,
+    /// What a cell holds, for messages: "expected ...".
+    pub(crate) expected: &'static str,
+}
+
+const fn required(name: &'static str, expected: &'static str) -> Column {
+    Column { name, required: true, expected }
+}
+
+const fn optional(name: &'static str, expected: &'static str) -> Column {
+    Column { name, required: false, expected }
+}
+
+/// `tasks.csv`.
+pub(crate) mod tasks {
+    use super::{Column, optional, required};
+
+    pub(crate) const TASK_ID: usize = 0;
+    pub(crate) const ARRIVAL: usize = 1;
+    pub(crate) const DURATION: usize = 2;
+    pub(crate) const CPU: usize = 3;
+    pub(crate) const MEMORY: usize = 4;
+    pub(crate) const STORAGE: usize = 5;
+    pub(crate) const GPU: usize = 6;
+    pub(crate) const ESTIMATE: usize = 7;
+    pub(crate) const USER: usize = 8;
+    pub(crate) const IMAGE: usize = 9;
+    pub(crate) const COMMAND: usize = 10;
+    pub(crate) const PRIORITY: usize = 11;
+    pub(crate) const DEADLINE: usize = 12;
+    pub(crate) const DEPENDS_ON: usize = 13;
+    pub(crate) const REPLICAS: usize = 14;
+    pub(crate) const GPU_MODEL: usize = 15;
+    pub(crate) const LABELS: usize = 16;
+
+    pub(crate) const COLUMNS: [Column; 17] = [
+        required("task_id", "a text that names the task"),
+        required("arrival_s", "seconds, 0 to 10^11"),
+        required("duration_s", "seconds, 0 to 10^11"),
+        optional("cpu_cores", "a number of cores, 0 or more"),
+        optional("memory_gb", "a number of GB, 0 or more"),
+        optional("storage_gb", "a number of GB, 0 or more"),
+        optional("gpu_cores", "0, a fraction of one GPU, or a whole number of GPUs up to 64"),
+        optional("estimate_s", "seconds, 0 to 10^11, or nothing"),
+        optional("user_id", "a text"),
+        optional("docker_image", "a text"),
+        optional("command", "a text"),
+        optional("priority", "a whole number from -2147483648 to 2147483647"),
+        optional("deadline_s", "seconds, 0 to 10^11, or nothing"),
+        optional("depends_on", "task ids with ; between them"),
+        optional("replicas", "a whole number from 1 to 1000000"),
+        optional("gpu_model", "GPU models with | between them"),
+        optional("labels", "k=v pairs with ; between them, each key once"),
+    ];
+}
+
+/// `workers.csv`.
+pub(crate) mod workers {
+    use super::{Column, optional, required};
+
+    pub(crate) const WORKER_ID: usize = 0;
+    pub(crate) const CPU: usize = 1;
+    pub(crate) const MEMORY: usize = 2;
+    pub(crate) const STORAGE: usize = 3;
+    pub(crate) const GPU: usize = 4;
+    pub(crate) const GPU_MODEL: usize = 5;
+    pub(crate) const SPEED: usize = 6;
+    pub(crate) const LABELS: usize = 7;
+
+    pub(crate) const COLUMNS: [Column; 8] = [
+        required("worker_id", "a text that names the worker"),
+        required("total_cpu", "a number of cores, 0 or more"),
+        required("total_memory", "a number of GB, 0 or more"),
+        required("total_storage", "a number of GB, 0 or more"),
+        required("total_gpu", "a whole number of GPUs from 0 to 64"),
+        optional("gpu_model", "the name of one GPU model"),
+        optional("speed", "a number above 0 and below 4295"),
+        optional("labels", "k=v pairs with ; between them, each key once"),
+    ];
+}
+
+/// `durations.csv`.
+pub(crate) mod durations {
+    use super::{Column, required};
+
+    pub(crate) const TASK_ID: usize = 0;
+    pub(crate) const WORKER_ID: usize = 1;
+    pub(crate) const DURATION: usize = 2;
+
+    pub(crate) const COLUMNS: [Column; 3] = [
+        required("task_id", "the id of a task"),
+        required("worker_id", "the id of a worker"),
+        required("duration_s", "seconds, 0 to 10^11"),
+    ];
+}
+
+/// `edges.csv`.
+pub(crate) mod edges {
+    use super::{Column, required};
+
+    pub(crate) const FROM: usize = 0;
+    pub(crate) const TO: usize = 1;
+    pub(crate) const TRANSFER: usize = 2;
+
+    pub(crate) const COLUMNS: [Column; 3] = [
+        required("from_task", "the id of a task"),
+        required("to_task", "the id of a task"),
+        required("transfer_s", "seconds, 0 to 10^11"),
+    ];
+}

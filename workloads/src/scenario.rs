@@ -1,0 +1,266 @@
+//! A scenario: workers, tasks and settings, read and checked.
+
+use std::fmt;
+use std::sync::Arc;
+
+use cloudai_schedulers::model::{Constraint, Time, WorkerSpec, WorkloadProfile};
+use sha2::{Digest, Sha256};
+
+use crate::check::{Checked, check};
+use crate::durations::Durations;
+use crate::graph::{self, DependsOn, Edge};
+use crate::hash::FixedMap;
+use crate::location::{Location, Sources};
+use crate::names::Names;
+use crate::problems::Problems;
+use crate::settings::Settings;
+use crate::stream::{FileStream, TaskStream};
+use crate::table::hexadecimal;
+use crate::task::Task;
+use crate::workers;
+
+/// What a strategy must be able to handle, and what the workload tells it, to run a scenario.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Needs {
+    /// Some task has more than one replica.
+    pub gangs: bool,
+    /// Some task depends on another.
+    pub dependencies: bool,
+    /// Some dependency has a transfer that takes time.
+    pub transfers: bool,
+    /// Some task asks for GPU.
+    pub gpus: bool,
+    /// Some task asks for a fraction of a GPU.
+    pub gpu_fractions: bool,
+    /// Some task is restricted to GPU models.
+    pub gpu_models: bool,
+    /// Some task asks for labels of workers.
+    pub labels: bool,
+    /// Some task has a deadline.
+    pub deadlines: bool,
+    /// Some task has a priority other than 0.
+    pub priorities: bool,
+    /// EVERY task has an estimate in the file.
+    pub estimates: bool,
+    /// Some task asks for cpu.
+    pub asks_cpu: bool,
+    /// Some task asks for memory.
+    pub asks_memory: bool,
+    /// Some task asks for storage.
+    pub asks_storage: bool,
+    /// Some task asks for GPU; the same as `gpus`, named like the other dimensions.
+    pub asks_gpu: bool,
+}
+
+/// Why the tasks of a scenario are held in memory instead of streamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoadedBecause {
+    /// Some task arrives before the task above it, first on this line.
+    Unsorted {
+        /// The line of that task.
+        line: u64,
+    },
+    /// Tasks depend on each other.
+    Dependencies,
+    /// There is a file of durations.
+    Durations,
+    /// The file can be read only once.
+    Pipe,
+}
+
+impl fmt::Display for LoadedBecause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsorted { line } => {
+                write!(f, "it is not sorted by arrival (line {line} arrives before the line above it)")
+            }
+            Self::Dependencies => f.write_str("its tasks depend on each other"),
+            Self::Durations => f.write_str("it has a file of durations by task and worker"),
+            Self::Pipe => f.write_str("it can be read only once"),
+        }
+    }
+}
+
+/// A scenario that was read and found to be in order.
+///
+/// Its tasks are streamed from the file whenever they are needed; memory grows with the number of
+/// distinct users, images, constraints and shapes, not with that of the tasks (but see
+/// [`Scenario::is_loaded`]).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Scenario {
+    /// What reports call it: the name in its settings, else that of its folder or file.
+    pub name: String,
+    /// How it is to be run.
+    pub settings: Settings,
+    /// The workers, in the order of their file.
+    pub workers: Vec<WorkerSpec>,
+    /// By [`ConstraintId`](cloudai_schedulers::model::ConstraintId); the first allows every worker.
+    pub constraints: Vec<Constraint>,
+    /// By [`UserId`](cloudai_schedulers::model::UserId); the first, `""`, has the tasks without `user_id`.
+    pub users: Vec<String>,
+    /// The shapes of all tasks and how often each occurs.
+    pub profile: WorkloadProfile,
+    /// What a strategy must be able to handle.
+    pub needs: Needs,
+    /// Number of tasks, at least one.
+    pub tasks: u64,
+    /// When the first task arrives.
+    pub first_arrival: Time,
+    /// When the last task arrives.
+    pub last_arrival: Time,
+    /// All dependencies, by (from, to), each pair once.
+    pub edges: Vec<Edge>,
+    /// What `durations.csv` says, if there is one.
+    pub durations: Option<Durations>,
+    /// SHA-256, in hexadecimal, of one line `NAME SHA256\n` for each of the files `tasks`, `workers`,
+    /// `durations` and `edges` that there is, in this order. The settings are not in it.
+    pub hash: String,
+    names: Arc<Names>,
+    sources: Sources,
+    loaded: Option<(LoadedBecause, Arc<[Task]>)>,
+}
+
+impl Scenario {
+    /// Reads and checks a scenario, then calls `visit` for each task in order of (arrival, index).
+    ///
+    /// The file of tasks is read once to check it and, unless it had to be loaded, once more to visit.
+    /// Who needs no visit saves that with [`Scenario::check`].
+    ///
+    /// # Errors
+    ///
+    /// [`Problems`]: whatever is wrong with the files, up to twenty problems of each.
+    pub fn open(location: &Location, visit: &mut dyn FnMut(&Task)) -> Result<Self, Problems> {
+        let scenario = Self::check(location)?;
+        let mut stream = scenario.stream()?;
+        let mut task = Task::default();
+        while stream.next_into(&mut task)? {
+            visit(&task);
+        }
+        Ok(scenario)
+    }
+
+    /// Reads and checks a scenario.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scenario::open`].
+    pub fn check(location: &Location) -> Result<Self, Problems> {
+        let (sources, settings) = location.resolve()?;
+        let mut problems = Problems::default();
+        let workers = workers::read(&sources.workers).map_err(|found| problems.append(found)).ok();
+        let checked = check(&sources.tasks, workers.as_deref()).map_err(|found| problems.append(found)).ok();
+        problems.into_result()?;
+        let (Some(workers), Some(checked)) = (workers, checked) else {
+            return Err(Problems::default()); // cannot be: what is missing is a problem
+        };
+        let because = why_load(&sources, &checked);
+        let names = Arc::new(checked.names);
+        let mut scenario = Self {
+            name: settings.name.clone(),
+            settings,
+            workers,
+            constraints: names.constraints(),
+            users: names.users(),
+            profile: checked.shapes.into_profile(),
+            needs: checked.needs,
+            tasks: checked.tasks,
+            first_arrival: checked.first_arrival,
+            last_arrival: checked.last_arrival,
+            edges: Vec::new(),
+            durations: None,
+            hash: hash(&sources)?,
+            names,
+            sources,
+            loaded: None,
+        };
+        if let Some(because) = because {
+            scenario.load(because)?;
+        }
+        Ok(scenario)
+    }
+
+    /// A fresh stream of the tasks in order of (arrival, index).
+    ///
+    /// # Errors
+    ///
+    /// The file can no longer be read.
+    pub fn stream(&self) -> Result<TaskStream, Problems> {
+        match &self.loaded {
+            Some((_, tasks)) => Ok(TaskStream::loaded(Arc::clone(tasks))),
+            None => TaskStream::file(&self.sources.tasks, Arc::clone(&self.names), self.tasks),
+        }
+    }
+
+    /// Why the tasks are held in memory; `None` if they are streamed.
+    #[must_use]
+    pub fn is_loaded(&self) -> Option<LoadedBecause> {
+        self.loaded.as_ref().map(|(because, _)| *because)
+    }
+
+    /// Reads all tasks into memory, and what refers to them by id.
+    fn load(&mut self, because: LoadedBecause) -> Result<(), Problems> {
+        let mut file = FileStream::open(&self.sources.tasks, Arc::clone(&self.names), self.tasks)?;
+        let (mut tasks, mut depends_on, mut task) = (Vec::new(), Vec::new(), Task::default());
+        while file.next_into(&mut task)? {
+            let (line, text) = file.last_row();
+            if !text.is_empty() {
+                depends_on.push(DependsOn { task: task.spec.index, line, text: text.into() });
+            }
+            tasks.push(std::mem::take(&mut task));
+        }
+        let mut numbers = FixedMap::default();
+        numbers.extend(tasks.iter().map(|task| (task.name.as_str(), task.spec.index)));
+        let mut problems = Problems::default();
+        let path = &self.sources.tasks.path;
+        match graph::read(path, &tasks, &numbers, &depends_on, self.sources.edges.as_ref()) {
+            Ok(edges) => self.edges = edges,
+            Err(found) => problems.append(found),
+        }
+        if let Some(source) = &self.sources.durations {
+            match Durations::read(source, tasks.len(), &numbers, &self.workers) {
+                Ok(durations) => self.durations = Some(durations),
+                Err(found) => problems.append(found),
+            }
+        }
+        problems.into_result()?;
+        drop(numbers);
+        self.needs.dependencies = !self.edges.is_empty();
+        self.needs.transfers = self.edges.iter().any(|edge| edge.transfer.micros() > 0);
+        tasks.sort_by_key(|task| (task.spec.arrival, task.spec.index));
+        self.loaded = Some((because, tasks.into()));
+        Ok(())
+    }
+}
+
+fn why_load(sources: &Sources, checked: &Checked) -> Option<LoadedBecause> {
+    if checked.depends || sources.edges.is_some() {
+        Some(LoadedBecause::Dependencies)
+    } else if sources.durations.is_some() {
+        Some(LoadedBecause::Durations)
+    } else if let Some(line) = checked.unsorted_at {
+        Some(LoadedBecause::Unsorted { line })
+    } else if sources.tasks.is_pipe() {
+        Some(LoadedBecause::Pipe)
+    } else {
+        None
+    }
+}
+
+fn hash(sources: &Sources) -> Result<String, Problems> {
+    let mut whole = Sha256::new();
+    let files = [
+        ("tasks", Some(&sources.tasks)),
+        ("workers", Some(&sources.workers)),
+        ("durations", sources.durations.as_ref()),
+        ("edges", sources.edges.as_ref()),
+    ];
+    for (name, source) in files {
+        if let Some(source) = source {
+            whole.update(format!("{name} {}\n", source.sha256()?));
+        }
+    }
+    Ok(hexadecimal(&whole.finalize()))
+}

@@ -1,0 +1,116 @@
+//! The tasks of a checked scenario, one by one.
+
+use std::sync::Arc;
+
+use crate::columns::tasks as column;
+use crate::names::Names;
+use crate::problems::{FileProblems, Problems};
+use crate::table::{Source, Table};
+use crate::task::{Task, TaskParser};
+
+/// The tasks of a scenario in order of (arrival, index).
+///
+/// Streams are independent of each other and of the scenario: each may go to a thread of its own.
+#[derive(Debug)]
+pub struct TaskStream {
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Loaded { tasks: Arc<[Task]>, next: usize },
+    File(Box<FileStream>),
+}
+
+impl TaskStream {
+    pub(crate) fn loaded(tasks: Arc<[Task]>) -> Self {
+        Self { state: State::Loaded { tasks, next: 0 } }
+    }
+
+    pub(crate) fn file(source: &Source, names: Arc<Names>, tasks: u64) -> Result<Self, Problems> {
+        Ok(Self { state: State::File(Box::new(FileStream::open(source, names, tasks)?)) })
+    }
+
+    /// Puts the next task into `task`, reusing its memory; false at the end.
+    ///
+    /// # Errors
+    ///
+    /// The file can no longer be read, or has changed since it was checked.
+    #[inline]
+    pub fn next_into(&mut self, task: &mut Task) -> Result<bool, Problems> {
+        match &mut self.state {
+            State::Loaded { tasks, next } => {
+                let Some(loaded) = tasks.get(*next) else { return Ok(false) };
+                task.copy_from(loaded);
+                *next += 1;
+                Ok(true)
+            }
+            State::File(file) => file.next_into(task),
+        }
+    }
+}
+
+/// A further reading of a file that was checked.
+#[derive(Debug)]
+pub(crate) struct FileStream {
+    table: Table,
+    parser: TaskParser,
+    names: Arc<Names>,
+    problems: FileProblems,
+    source: Source,
+    read: u64,
+    tasks: u64,
+    line: u64,
+    depends_on: String,
+}
+
+impl FileStream {
+    pub(crate) fn open(source: &Source, names: Arc<Names>, tasks: u64) -> Result<Self, Problems> {
+        Ok(Self {
+            table: Table::open(source, &column::COLUMNS)?,
+            parser: TaskParser::default(),
+            names,
+            problems: FileProblems::new(&source.path),
+            source: source.clone(),
+            read: 0,
+            tasks,
+            line: 0,
+            depends_on: String::new(),
+        })
+    }
+
+    /// The next row of the file, in the order of the file.
+    #[inline]
+    pub(crate) fn next_into(&mut self, task: &mut Task) -> Result<bool, Problems> {
+        let Some(mut row) = self.table.next(&mut self.problems)? else {
+            if self.read != self.tasks || self.problems.count() > 0 {
+                return Err(self.changed());
+            }
+            return Ok(false);
+        };
+        let index = u32::try_from(self.read).unwrap_or(u32::MAX);
+        self.parser.read(&mut row, index, &mut &*self.names, task);
+        self.depends_on.clear();
+        self.depends_on.push_str(row.text(column::DEPENDS_ON));
+        self.line = row.line();
+        self.read += 1;
+        if self.problems.count() > 0 || self.read > self.tasks {
+            return Err(self.changed());
+        }
+        Ok(true)
+    }
+
+    /// The line and the `depends_on` of the row that was read last.
+    pub(crate) fn last_row(&self) -> (u64, &str) {
+        (self.line, &self.depends_on)
+    }
+
+    #[cold]
+    fn changed(&self) -> Problems {
+        let message =
+            format!("changed while it was in use; expected the {} tasks that were checked", self.tasks);
+        let mut problems = Problems::file(&self.source.path, message);
+        problems.append(self.problems.clone().into());
+        problems
+    }
+}

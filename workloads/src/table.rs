@@ -1,0 +1,302 @@
+//! A CSV file with a known set of columns: header, records, cells.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cloudai_schedulers::model::MAX_MICROS;
+use csv::ByteRecord;
+use sha2::{Digest, Sha256};
+
+use crate::columns::Column;
+use crate::decimal::{self, Rounding};
+use crate::problems::{FileProblems, Problems};
+
+/// The largest amount of a resource, in its unit: sums over a million workers stay within 64 bits.
+pub(crate) const MAX_AMOUNT: u64 = 1_000_000_000_000;
+
+/// An input that can be read from the start as often as needed.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    /// The content of what can be read only once, such as a pipe.
+    bytes: Option<Arc<[u8]>>,
+}
+
+impl Source {
+    pub(crate) fn new(path: &Path) -> Result<Self, Problems> {
+        let failed = |error| Problems::io(path, "read", &error);
+        let metadata = std::fs::metadata(path).map_err(failed)?;
+        if metadata.is_dir() {
+            return Err(Problems::file(path, "is a folder; expected a CSV file"));
+        }
+        let bytes = if metadata.is_file() { None } else { Some(std::fs::read(path).map_err(failed)?.into()) };
+        Ok(Self { path: path.to_path_buf(), bytes })
+    }
+
+    pub(crate) fn is_pipe(&self) -> bool {
+        self.bytes.is_some()
+    }
+
+    fn open(&self) -> Result<Box<dyn Read + Send>, Problems> {
+        match &self.bytes {
+            Some(bytes) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
+            None => {
+                let file =
+                    File::open(&self.path).map_err(|error| Problems::io(&self.path, "read", &error))?;
+                Ok(Box::new(file))
+            }
+        }
+    }
+
+    /// The content with a line end after it: then every record ends with one, and lines can be counted.
+    fn open_lines(&self) -> Result<Box<dyn Read + Send>, Problems> {
+        Ok(Box::new(self.open()?.chain(&b"\n"[..])))
+    }
+
+    /// The SHA-256 of the content, in hexadecimal.
+    pub(crate) fn sha256(&self) -> Result<String, Problems> {
+        let mut hasher = Sha256::new();
+        let mut input = self.open()?;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let read = input.read(&mut buffer).map_err(|error| Problems::io(&self.path, "read", &error))?;
+            if read == 0 {
+                return Ok(hexadecimal(&hasher.finalize()));
+            }
+            hasher.update(&buffer[..read]);
+        }
+    }
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // a String takes everything
+        text
+    })
+}
+
+/// Where each column of a schema stands in the file's rows.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    schema: &'static [Column],
+    places: Vec<Option<usize>>,
+    width: usize,
+}
+
+impl Layout {
+    /// Finds the columns of `schema` in a header; problems go to `problems`.
+    fn of(header: &ByteRecord, schema: &'static [Column], problems: &mut FileProblems) -> Self {
+        let line = header.position().map_or(1, csv::Position::line);
+        let mut places = vec![None; schema.len()];
+        for (place, cell) in header.iter().enumerate() {
+            let cell = cell.trim_ascii();
+            match schema.iter().position(|column| column.name.as_bytes() == cell) {
+                Some(column) if places[column].is_some() => {
+                    problems.cell(line, schema[column].name, cell, "the column stands there twice");
+                }
+                Some(column) => places[column] = Some(place),
+                None => {
+                    let known: Vec<&str> = schema.iter().map(|column| column.name).collect();
+                    let message = format!("unknown column; expected some of {}", known.join(", "));
+                    problems.add(Some(line), None, Some(&String::from_utf8_lossy(cell)), message);
+                }
+            }
+        }
+        for (column, place) in schema.iter().zip(&places) {
+            if column.required && place.is_none() {
+                problems.add(Some(line), Some(column.name), None, "the column is missing; it is required");
+            }
+        }
+        Self { schema, places, width: header.len() }
+    }
+}
+
+/// An open CSV file.
+pub(crate) struct Table {
+    reader: csv::Reader<Box<dyn Read + Send>>,
+    record: ByteRecord,
+    layout: Layout,
+    path: PathBuf,
+}
+
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Table").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Table {
+    /// Opens a file and reads its header.
+    pub(crate) fn open(source: &Source, schema: &'static [Column]) -> Result<Self, Problems> {
+        let mut reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .buffer_capacity(1 << 16)
+            .from_reader(source.open_lines()?);
+        let mut problems = FileProblems::new(&source.path);
+        let header = reader.byte_headers().map_err(|error| unreadable(&source.path, &error))?;
+        if header.is_empty() {
+            let names: Vec<&str> = schema.iter().filter(|c| c.required).map(|c| c.name).collect();
+            problems.whole(format!("is empty; expected a header with at least {}", names.join(", ")));
+            return Err(problems.into());
+        }
+        let layout = Layout::of(header, schema, &mut problems);
+        problems.into_result()?;
+        Ok(Self { reader, record: ByteRecord::new(), layout, path: source.path.clone() })
+    }
+
+    /// The next row that has as many cells as the header; rows that do not are problems.
+    #[inline]
+    pub(crate) fn next<'a>(
+        &'a mut self,
+        problems: &'a mut FileProblems,
+    ) -> Result<Option<Row<'a>>, Problems> {
+        loop {
+            let more = self.reader.read_byte_record(&mut self.record);
+            if !more.map_err(|error| unreadable(&self.path, &error))? {
+                return Ok(None);
+            }
+            let row_ends = self.reader.position().line();
+            let (found, expected) = (self.record.len(), self.layout.width);
+            if found == expected {
+                return Ok(Some(Row { record: &self.record, layout: &self.layout, row_ends, problems }));
+            }
+            if found > 1 || self.record.get(0).is_some_and(|cell| !cell.trim_ascii().is_empty()) {
+                let line = line_of(&self.record, row_ends);
+                problems.line(line, format!("has {found} cells; expected {expected}, as in the header"));
+            }
+        }
+    }
+}
+
+fn unreadable(path: &Path, error: &csv::Error) -> Problems {
+    Problems::file(path, format!("cannot be read: {error}"))
+}
+
+/// The line where a record begins, from the line after it and the line ends in it.
+fn line_of(record: &ByteRecord, row_ends: u64) -> u64 {
+    let inside = record.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64;
+    row_ends.saturating_sub(1 + inside)
+}
+
+/// One row, and where its problems go.
+#[derive(Debug)]
+pub(crate) struct Row<'a> {
+    record: &'a ByteRecord,
+    layout: &'a Layout,
+    /// The line after the row.
+    row_ends: u64,
+    problems: &'a mut FileProblems,
+}
+
+impl<'a> Row<'a> {
+    /// The line where the row begins, from 1.
+    pub(crate) fn line(&self) -> u64 {
+        line_of(self.record, self.row_ends)
+    }
+
+    /// What stands in a column without the blanks around it; `None` if nothing does.
+    #[inline]
+    pub(crate) fn cell(&self, column: usize) -> Option<&'a [u8]> {
+        let cell = self.record.get(self.layout.places[column]?)?.trim_ascii();
+        if cell.is_empty() { None } else { Some(cell) }
+    }
+
+    /// A problem with what stands in a column.
+    #[cold]
+    pub(crate) fn problem(&mut self, column: usize, value: &[u8], message: impl Into<String>) {
+        self.problems.cell(self.line(), self.layout.schema[column].name, value, message);
+    }
+
+    /// The usual problem: what was found, and what the column holds.
+    #[cold]
+    fn unexpected(&mut self, column: usize, value: &[u8], found: &str) {
+        let expected = self.layout.schema[column].expected;
+        self.problem(column, value, format!("{found}; expected {expected}"));
+    }
+
+    /// True if nothing was wrong with anything up to here.
+    pub(crate) fn problem_count(&self) -> u64 {
+        self.problems.count()
+    }
+
+    /// The text in a column; an empty cell gives `""`, which is a problem where the column is required.
+    #[inline]
+    pub(crate) fn text(&mut self, column: usize) -> &'a str {
+        let Some(cell) = self.cell(column) else {
+            if self.layout.schema[column].required {
+                self.unexpected(column, b"", "is missing");
+            }
+            return "";
+        };
+        std::str::from_utf8(cell).unwrap_or_else(|_| {
+            self.problem(column, cell, "is not UTF-8 text; expected UTF-8");
+            ""
+        })
+    }
+
+    /// The number in a column in units; `None` if the cell is empty or wrong (then a problem is noted).
+    #[inline]
+    pub(crate) fn number(&mut self, column: usize, unit: u32, rounding: Rounding, max: u64) -> Option<u64> {
+        let Some(cell) = self.cell(column) else {
+            if self.layout.schema[column].required {
+                self.unexpected(column, b"", "is missing");
+            }
+            return None;
+        };
+        match decimal::parse(cell, unit, rounding) {
+            Ok(units) if units <= max => Some(units),
+            Ok(_) => {
+                self.unexpected(column, cell, "is too large");
+                None
+            }
+            Err(fault) => {
+                self.unexpected(column, cell, &fault.to_string());
+                None
+            }
+        }
+    }
+
+    /// Seconds in a column, as microseconds rounded up.
+    #[inline]
+    pub(crate) fn micros(&mut self, column: usize) -> Option<u64> {
+        self.number(column, 1_000_000, Rounding::Up, MAX_MICROS)
+    }
+
+    /// A whole number that may be negative.
+    pub(crate) fn signed(&mut self, column: usize) -> Option<i32> {
+        let cell = self.cell(column)?;
+        match decimal::parse_signed(cell).map(i32::try_from) {
+            Ok(Ok(number)) => Some(number),
+            Ok(Err(_)) => {
+                self.unexpected(column, cell, "is out of range");
+                None
+            }
+            Err(fault) => {
+                self.unexpected(column, cell, &fault.to_string());
+                None
+            }
+        }
+    }
+
+    /// `k=v;k=v` as pairs; a problem if it is not of that form.
+    pub(crate) fn labels(&mut self, column: usize) -> std::collections::BTreeMap<String, String> {
+        let text = self.text(column);
+        let mut labels = std::collections::BTreeMap::new();
+        for pair in text.split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
+            let split = pair.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+            match split {
+                Some((key, value)) if !key.is_empty() => {
+                    if labels.insert(key.to_owned(), value.to_owned()).is_some() {
+                        self.unexpected(column, text.as_bytes(), &format!("has the key {key} twice"));
+                    }
+                }
+                _ => self.unexpected(column, text.as_bytes(), &format!("{pair:?} is not of the form k=v")),
+            }
+        }
+        labels
+    }
+}

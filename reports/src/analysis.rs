@@ -1,0 +1,75 @@
+//! What tables and pages say about a comparison as a whole: baseline, bounds, the best batch-mode queue.
+
+use cloudai_sim::result::{Comparison, Metrics, StrategyKind, StrategyResult};
+
+use crate::format::{change, duration};
+
+/// The baseline's result, if it ran.
+pub(crate) fn baseline(comparison: &Comparison) -> Option<&StrategyResult> {
+    let spec = comparison.baseline.as_deref()?;
+    comparison.strategies.iter().find(|result| result.spec == spec)
+}
+
+/// The batch-mode queue with the least makespan; the first of several.
+pub(crate) fn best_queue(comparison: &Comparison) -> Option<&StrategyResult> {
+    let makespan = |result: &StrategyResult| result.metrics.makespan_s.filter(|v| v.is_finite());
+    comparison
+        .strategies
+        .iter()
+        .filter(|result| result.kind == StrategyKind::Queue && makespan(result).is_some())
+        .reduce(|best, next| if makespan(next) < makespan(best) { next } else { best })
+}
+
+/// The least value of a bound over the strategies: it holds for each of them.
+pub(crate) fn bound(comparison: &Comparison, get: impl Fn(&Metrics) -> Option<f64>) -> Option<f64> {
+    comparison
+        .strategies
+        .iter()
+        .filter_map(|result| get(&result.metrics))
+        .filter(|v| v.is_finite())
+        .reduce(f64::min)
+}
+
+/// The bounds in a sentence.
+pub(crate) fn bounds_sentence(comparison: &Comparison) -> Option<String> {
+    let makespan = bound(comparison, |m| m.lower_bound_s);
+    let turnaround = bound(comparison, |m| m.mean_turnaround_bound_s);
+    match (makespan, turnaround) {
+        (Some(makespan), Some(turnaround)) => Some(format!(
+            "No schedule can have a makespan below {}, nor a mean turnaround below {}.",
+            duration(makespan),
+            duration(turnaround)
+        )),
+        (Some(makespan), None) => {
+            Some(format!("No schedule can have a makespan below {}.", duration(makespan)))
+        }
+        (None, Some(turnaround)) => {
+            Some(format!("No schedule can have a mean turnaround below {}.", duration(turnaround)))
+        }
+        (None, None) => None,
+    }
+}
+
+/// The best batch-mode queue beside the baseline in a sentence: a weak baseline flatters.
+pub(crate) fn queue_sentence(comparison: &Comparison) -> Option<String> {
+    let queue = best_queue(comparison)?;
+    let queue_makespan = queue.metrics.makespan_s?;
+    let mut text = format!("Best batch-mode queue: {}, makespan {}", queue.spec, duration(queue_makespan));
+    if let Some(baseline) = baseline(comparison) {
+        if baseline.spec == queue.spec {
+            text.push_str("; it is the baseline.");
+            return Some(text);
+        }
+        if let Some(base) = baseline.metrics.makespan_s.filter(|v| v.is_finite()) {
+            text.push_str(&format!("; baseline {}: {}", baseline.spec, duration(base)));
+            if let Some(change) = change(queue_makespan, base) {
+                text.push_str(&format!(" (the queue is at {change})"));
+            }
+            if queue_makespan < base {
+                text.push_str(". Gains over this baseline flatter: compare with the queue too");
+            }
+        }
+    }
+    text.push('.');
+    Some(text)
+}

@@ -1,9 +1,12 @@
 //! What a strategy may see.
 
 use crate::cluster::{
-    Cluster, Part, Placement, QueueCursor, TaskRecord, TaskState, Totals, WorkerRecord, WorkerState,
+    AfterStop, Cluster, Part, Placement, QueueCursor, TaskRecord, TaskState, Totals, WorkerRecord,
+    WorkerState,
 };
-use crate::model::{Duration, MILLI_PER_GPU, Request, TaskId, TaskSpec, Time, WorkerId, WorkerSpec};
+use crate::model::{
+    ConstraintId, Duration, MILLI_PER_GPU, Request, TaskId, TaskSpec, Time, WorkerId, WorkerSpec,
+};
 
 /// A cluster to look at: queue, workers, running tasks, dependencies, expectations. There are no true run times in
 /// it.
@@ -142,6 +145,12 @@ impl<'a> ClusterView<'a> {
             && record.capacity.holds(&self.cluster.tasks.spec(task.slot).request)
             && self.cluster.is_allowed(task, worker)
             && !self.cluster.is_avoided(task, worker)
+    }
+
+    /// True if `worker` meets a set of conditions.
+    #[must_use]
+    pub fn allows(&self, constraint: ConstraintId, worker: WorkerId) -> bool {
+        self.cluster.allows(constraint, worker)
     }
 
     /// True if no single worker has room for `task` (one replica of a gang) as far as amounts tell: one look at the
@@ -389,6 +398,12 @@ impl<'a> TaskView<'a> {
     #[must_use]
     pub fn lane(&self) -> Option<WorkerId> {
         self.record.lane.filter(|_| self.record.state == TaskState::Bound)
+    }
+
+    /// True if it is being stopped for good.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.record.state == TaskState::Stopping && self.record.after_stop == AfterStop::Cancel
     }
 
     /// When the current attempt was assigned.

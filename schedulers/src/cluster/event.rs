@@ -86,6 +86,9 @@ pub enum Event {
 }
 
 impl Event {
+    /// The class of [`Event::Arrived`].
+    pub const ARRIVAL_CLASS: u8 = 6;
+
     /// The rank of the event among those of one instant, lowest first.
     #[must_use]
     pub const fn class(&self) -> u8 {
@@ -96,7 +99,7 @@ impl Event {
             Self::WorkerJoined(_) | Self::WorkerChanged { .. } => 3,
             Self::TransferOver { .. } => 4,
             Self::Cancelled { .. } => 5,
-            Self::Arrived(_) => 6,
+            Self::Arrived(_) => Self::ARRIVAL_CLASS,
             Self::Woke => 7,
         }
     }

@@ -37,7 +37,7 @@ pub use queue::QueueCursor;
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::SeedableRng;
 pub use task::TaskState;
-pub(crate) use task::{TaskRecord, TaskTable};
+pub(crate) use task::{AfterStop, TaskRecord, TaskTable};
 pub(crate) use worker::WorkerRecord;
 pub use worker::WorkerState;
 
@@ -385,7 +385,10 @@ impl Cluster {
     }
 
     pub(crate) fn is_allowed(&self, task: TaskId, worker: WorkerId) -> bool {
-        let constraint = self.tasks.spec(task.slot).constraint;
+        self.allows(self.tasks.spec(task.slot).constraint, worker)
+    }
+
+    pub(crate) fn allows(&self, constraint: ConstraintId, worker: WorkerId) -> bool {
         constraint == ConstraintId::ANY
             || self
                 .allowed

@@ -17,7 +17,7 @@ impl Ranks {
     pub(super) fn observe(&mut self, event: &ClusterEvent, view: &ClusterView<'_>) {
         match event {
             ClusterEvent::TaskArrived(task) if view.predecessors(*task).next().is_some() => {
-                self.known.clear()
+                self.known.clear();
             }
             ClusterEvent::TaskEnded { task, .. } => {
                 self.known.remove(task);

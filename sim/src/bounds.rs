@@ -1,0 +1,267 @@
+//! Lower bounds: how good a schedule could possibly be.
+//!
+//! Two bounds that no schedule of any strategy beats, computed from the workload alone:
+//!
+//! - on the makespan: the largest of the area bound with release times in each dimension, the longest path through the
+//!   dependencies, and the longest task after its arrival;
+//! - on the mean turnaround: the larger of the mean fastest run and, per dimension, preemptive shortest remaining time
+//!   on the squashed area (Schrage 1968 proves it optimal on one machine; the whole cluster is taken as one).
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use cloudai_schedulers::{Constraint, ConstraintId, Duration, Request, Speed, Time, WorkerSpec};
+use cloudai_workloads::{Durations, Problems, Scenario, Settings, Task};
+
+/// The bounds of a workload on its cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Bounds {
+    /// No makespan is below this.
+    pub makespan: Duration,
+    /// No mean turnaround is below this, in seconds.
+    pub mean_turnaround_s: f64,
+}
+
+impl Bounds {
+    /// Reads the workload once and bounds what any schedule of it can reach under these settings.
+    ///
+    /// # Errors
+    /// [`Problems`] if the workload can no longer be read.
+    pub fn of(scenario: &Scenario, settings: &Settings) -> Result<Self, Problems> {
+        let mut bounding = Bounding::new(scenario, settings);
+        let mut stream = scenario.stream()?;
+        let mut task = Task::default();
+        while stream.next_into(&mut task)? {
+            bounding.add(&task);
+        }
+        Ok(bounding.finish())
+    }
+}
+
+/// Speeds are in millionths; so are the areas here.
+const UNIT: u128 = 1_000_000;
+
+/// The whole cluster as one machine in one dimension. Work and time are scaled so that everything stays an integer: work
+/// in units x microseconds x millionths, the clock in microseconds x rate.
+#[derive(Debug)]
+struct Squashed {
+    /// Capacity x speed, summed over the workers.
+    rate: u128,
+    /// When the work so far is done at the earliest, scaled.
+    done: u128,
+    /// Preemptive shortest remaining time: (remaining work, release), the clock, and the sum of flow times.
+    waiting: BinaryHeap<Reverse<(u128, u128)>>,
+    clock: u128,
+    flow: u128,
+}
+
+impl Squashed {
+    fn new(rate: u128) -> Self {
+        Self { rate, done: 0, waiting: BinaryHeap::new(), clock: 0, flow: 0 }
+    }
+
+    /// Work that arrives at `release`, not before what was added already.
+    fn add(&mut self, release: Time, work: u128) {
+        let release = u128::from(release.micros()).saturating_mul(self.rate);
+        if work == 0 {
+            return;
+        }
+        self.done = self.done.max(release).saturating_add(work);
+        self.work_until(release);
+        self.waiting.push(Reverse((work, release)));
+    }
+
+    /// Serves the shortest remaining work until the clock stands at `until`.
+    fn work_until(&mut self, until: u128) {
+        while self.clock < until {
+            let Some(Reverse((work, release))) = self.waiting.pop() else { break };
+            let end = self.clock.saturating_add(work);
+            if end <= until {
+                self.clock = end;
+                self.flow = self.flow.saturating_add(end - release);
+            } else {
+                self.waiting.push(Reverse((end - until, release)));
+                self.clock = until;
+            }
+        }
+        self.clock = self.clock.max(until);
+    }
+
+    /// Earliest end of all work, rounded up to the microsecond, as ends are.
+    fn end(&self) -> Time {
+        if self.rate == 0 {
+            return Time::ZERO;
+        }
+        Time::from_micros(u64::try_from(self.done.div_ceil(self.rate)).unwrap_or(u64::MAX))
+    }
+
+    /// Sum of turnarounds in microseconds.
+    fn total_flow(mut self) -> f64 {
+        while let Some(Reverse((work, release))) = self.waiting.pop() {
+            self.clock = self.clock.saturating_add(work);
+            self.flow = self.flow.saturating_add(self.clock - release);
+        }
+        if self.rate == 0 { 0.0 } else { wide(self.flow) / wide(self.rate) }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the last step of an exact sum")]
+fn wide(sum: u128) -> f64 {
+    sum as f64
+}
+
+/// Collects tasks, in order of arrival.
+struct Bounding<'a> {
+    scenario: &'a Scenario,
+    kill: bool,
+    startup_latency: Duration,
+    durations: Option<&'a Durations>,
+    /// Cpu, memory, storage, GPU.
+    dimensions: [Squashed; 4],
+    /// The fastest worker that can hold a shape.
+    fastest: HashMap<(Request, ConstraintId), Speed>,
+    /// Earliest ends by task index, kept only where tasks depend on each other.
+    own: Vec<(Time, Duration)>,
+    longest: Time,
+    /// Sum of fastest runs in microseconds.
+    runs: u128,
+    tasks: u64,
+}
+
+impl<'a> Bounding<'a> {
+    fn new(scenario: &'a Scenario, settings: &Settings) -> Self {
+        let durations = scenario.durations.as_ref();
+        let rate = |amount: fn(&WorkerSpec) -> u64| {
+            let scaled = |worker: &WorkerSpec| {
+                let speed = if durations.is_some() { UNIT } else { u128::from(worker.speed.millionths()) };
+                u128::from(amount(worker)) * speed
+            };
+            Squashed::new(scenario.workers.iter().map(scaled).sum())
+        };
+        let own = if scenario.edges.is_empty() { 0 } else { usize::try_from(scenario.tasks).unwrap_or(0) };
+        Self {
+            scenario,
+            kill: settings.kill_at_estimate,
+            startup_latency: settings.startup_latency,
+            durations,
+            dimensions: [
+                rate(|worker| worker.capacity.cpu_milli),
+                rate(|worker| worker.capacity.memory_mib),
+                rate(|worker| worker.capacity.storage_mib),
+                rate(|worker| worker.capacity.gpu_milli()),
+            ],
+            fastest: HashMap::new(),
+            own: vec![(Time::ZERO, Duration::ZERO); own],
+            longest: Time::ZERO,
+            runs: 0,
+            tasks: 0,
+        }
+    }
+
+    /// The nominal time that the task runs before it ends or is killed.
+    fn nominal(&self, task: &Task) -> Duration {
+        match task.spec.estimate {
+            Some(estimate) if self.kill => task.duration.min(estimate),
+            _ => task.duration,
+        }
+    }
+
+    fn add(&mut self, task: &Task) {
+        let spec = &task.spec;
+        let fastest = self.fastest_run(task);
+        // Work at unit rate: with a table of durations the least over the workers, else the nominal time.
+        let work = if self.durations.is_some() { fastest } else { self.nominal(task) };
+        let work = u128::from(work.micros()) * UNIT * u128::from(spec.replicas);
+        let request = &spec.request;
+        let demands =
+            [request.cpu_milli, request.memory_mib, request.storage_mib, u64::from(request.gpu.milli())];
+        for (dimension, demand) in self.dimensions.iter_mut().zip(demands) {
+            dimension.add(spec.arrival, work.saturating_mul(u128::from(demand)));
+        }
+        let whole = fastest.saturating_add(self.startup_latency);
+        self.longest = self.longest.max(spec.arrival + whole);
+        self.runs += u128::from(whole.micros());
+        self.tasks += 1;
+        if let Some(own) = self.own.get_mut(spec.index as usize) {
+            *own = (spec.arrival, whole);
+        }
+    }
+
+    /// The run time on the fastest worker that can hold the task.
+    fn fastest_run(&mut self, task: &Task) -> Duration {
+        let (spec, nominal) = (&task.spec, self.nominal(task));
+        let workers = &self.scenario.workers;
+        let constraints = &self.scenario.constraints;
+        if let Some(durations) = self.durations {
+            let limit = spec.estimate.filter(|_| self.kill);
+            let run = |(index, worker): (u32, &WorkerSpec)| {
+                let run =
+                    durations.get(spec.index, index).unwrap_or_else(|| worker.speed.run_time(task.duration));
+                limit.map_or(run, |limit| run.min(worker.speed.run_time(limit)))
+            };
+            let able = (0u32..)
+                .zip(workers)
+                .filter(|(_, worker)| can_hold(worker, spec.constraint, &spec.request, constraints));
+            return able.map(run).min().unwrap_or(nominal);
+        }
+        let speed = self.fastest.entry((spec.request, spec.constraint)).or_insert_with(|| {
+            let able =
+                workers.iter().filter(|worker| can_hold(worker, spec.constraint, &spec.request, constraints));
+            able.map(|worker| worker.speed).max().unwrap_or_default()
+        });
+        speed.run_time(nominal)
+    }
+
+    /// The earliest end of the longest path, by a walk in topological order.
+    fn longest_path(&self) -> Time {
+        let edges = &self.scenario.edges;
+        let mut missing = vec![0u32; self.own.len()];
+        for edge in edges {
+            missing[edge.to as usize] += 1;
+        }
+        // Edges are sorted by their first end.
+        let out_of = |from: u32| {
+            let first = edges.partition_point(|edge| edge.from < from);
+            edges[first..].iter().take_while(move |edge| edge.from == from).map(|edge| edge.to)
+        };
+        let mut earliest: Vec<Time> = self.own.iter().map(|&(arrival, _)| arrival).collect();
+        let mut ready: Vec<u32> =
+            (0u32..).zip(&missing).filter(|(_, missing)| **missing == 0).map(|(task, _)| task).collect();
+        let mut longest = Time::ZERO;
+        while let Some(task) = ready.pop() {
+            let end = earliest[task as usize] + self.own[task as usize].1;
+            longest = longest.max(end);
+            for successor in out_of(task) {
+                let at = successor as usize;
+                earliest[at] = earliest[at].max(end);
+                missing[at] -= 1;
+                if missing[at] == 0 {
+                    ready.push(successor);
+                }
+            }
+        }
+        longest
+    }
+
+    fn finish(self) -> Bounds {
+        let path = if self.own.is_empty() { Time::ZERO } else { self.longest_path() };
+        let area = self.dimensions.iter().map(Squashed::end).max().unwrap_or_default();
+        let end = self.longest.max(path).max(area);
+        let tasks = wide(u128::from(self.tasks.max(1)));
+        let mean_run = wide(self.runs) / tasks;
+        let flows = self.dimensions.into_iter().map(|dimension| dimension.total_flow() / tasks);
+        let mean_turnaround = flows.fold(mean_run, f64::max);
+        Bounds { makespan: end - self.scenario.first_arrival, mean_turnaround_s: mean_turnaround / 1e6 }
+    }
+}
+
+fn can_hold(
+    worker: &WorkerSpec,
+    constraint: ConstraintId,
+    request: &Request,
+    constraints: &[Constraint],
+) -> bool {
+    worker.capacity.holds(request)
+        && constraints.get(constraint.0 as usize).is_none_or(|constraint| constraint.allows(worker))
+}

@@ -1,0 +1,534 @@
+//! The engine: drives the core with virtual time.
+//!
+//! One loop, an instant a turn: take the earliest time at which anything happens, apply all events of that instant in
+//! the order of [`Event::class`], let the strategy pass once, and carry out what it decided. What a pass makes happen at
+//! the same instant gets a further pass.
+//!
+//! Arrivals come sorted from the reader and are merged with a heap of completions; everything rare stands in an agenda.
+//!
+//! - `tasks.rs`: what only the simulator knows of a task, its true run time above all
+
+mod tasks;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use cloudai_schedulers::{
+    Capabilities, Cluster, ClusterConfig, Decision, Effect, Event, EventError, FailureReason, KnownRunTimes,
+    Placement, Scheduler, TaskId, TaskState, Time, strategy_seed,
+};
+use cloudai_workloads::{Estimates, OnFull, Scenario, Settings, Task, TaskStream};
+use hdrhistogram::Histogram;
+use tasks::{RunTimes, Tasks};
+
+use crate::error::SimError;
+use crate::histogram::three_digits;
+use crate::observers::{Attempt, AttemptEnd, EndedWaiting, Observer};
+
+/// A strategy that passes more often than this at one instant never comes to rest.
+const MOST_PASSES_PER_INSTANT: u32 = 100_000;
+
+/// As many wake-ups in a row, with nothing else left to happen, are too many.
+const MOST_IDLE_WAKES: u32 = 100_000;
+
+/// Instants between two looks at the request to stop.
+const INSTANTS_PER_LOOK: u64 = 1024;
+
+/// What connects a run with the world around it. By default nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hooks<'a> {
+    /// The run ends with [`SimError::Interrupted`] soon after this becomes true.
+    pub stop: Option<&'a AtomicBool>,
+    /// Counts tasks that have ended, for a progress bar.
+    pub ended: Option<&'a AtomicU64>,
+    /// Measure the wall time of every pass.
+    pub time_passes: bool,
+}
+
+/// What a run took.
+#[derive(Clone, Debug)]
+pub struct RunStats {
+    /// Tasks that ended.
+    pub tasks: u64,
+    /// Events applied: arrivals, completions and the rest.
+    pub events: u64,
+    /// Passes of the strategy.
+    pub passes: u64,
+    /// Wall time of the passes in nanoseconds, three digits; empty unless [`Hooks::time_passes`].
+    pub pass_ns: Histogram<u64>,
+}
+
+/// Runs `strategy` on `scenario` under `settings`, and tells `observer` what happens.
+///
+/// `spec` names the strategy: in errors, and to seed its random generator.
+///
+/// # Errors
+/// The workload cannot be read, the observer cannot record, the strategy leaves tasks waiting for ever, or the run was
+/// interrupted.
+pub fn run(
+    scenario: &Scenario,
+    settings: &Settings,
+    spec: &str,
+    strategy: &mut dyn Scheduler,
+    observer: &mut impl Observer,
+    hooks: Hooks<'_>,
+) -> Result<RunStats, SimError> {
+    Engine::new(scenario, settings, spec, strategy.supports(), observer, hooks)?.run(strategy)
+}
+
+struct Engine<'a, O> {
+    scenario: &'a Scenario,
+    settings: &'a Settings,
+    spec: &'a str,
+    capabilities: Capabilities,
+    observer: &'a mut O,
+    hooks: Hooks<'a>,
+    cluster: Cluster,
+    stream: TaskStream,
+    /// The next task to arrive, if `more`.
+    next: Task,
+    more: bool,
+    tasks: Tasks,
+    run_times: RunTimes<'a>,
+    /// Expected completions: (time, index, slot) in one number, so that they sort as the design orders them.
+    completions: BinaryHeap<Reverse<u128>>,
+    /// Rare events: (time, class, task or worker index, number).
+    agenda: BTreeMap<(Time, u8, u32, u64), Event>,
+    scheduled: u64,
+    effects: Vec<Effect>,
+    woke: bool,
+    stats: RunStats,
+}
+
+impl<'a, O: Observer> Engine<'a, O> {
+    fn new(
+        scenario: &'a Scenario,
+        settings: &'a Settings,
+        spec: &'a str,
+        capabilities: Capabilities,
+        observer: &'a mut O,
+        hooks: Hooks<'a>,
+    ) -> Result<Self, SimError> {
+        let mut config = ClusterConfig::default();
+        config.seed = strategy_seed(settings.seed, spec);
+        config.startup_latency = settings.startup_latency;
+        config.indexes = capabilities.indexes;
+        if settings.estimates == Estimates::Exact {
+            config.known_run_times =
+                scenario.durations.as_ref().map(|table| Arc::new(known_run_times(scenario, table)));
+        }
+        let mut cluster = Cluster::new(config, scenario.workers.clone())?;
+        for constraint in &scenario.constraints {
+            cluster.intern_constraint(constraint);
+        }
+        for edge in &scenario.edges {
+            cluster.add_dependency(edge.from, edge.to, edge.transfer);
+        }
+        let mut stream = scenario.stream()?;
+        let mut next = Task::default();
+        let more = stream.next_into(&mut next)?;
+        Ok(Self {
+            scenario,
+            settings,
+            spec,
+            capabilities,
+            observer,
+            hooks,
+            cluster,
+            stream,
+            next,
+            more,
+            tasks: Tasks::default(),
+            run_times: RunTimes::new(
+                &scenario.workers,
+                scenario.durations.as_ref(),
+                settings.kill_at_estimate,
+            ),
+            completions: BinaryHeap::new(),
+            agenda: BTreeMap::new(),
+            scheduled: 0,
+            effects: Vec::new(),
+            woke: false,
+            stats: RunStats { tasks: 0, events: 0, passes: 0, pass_ns: three_digits() },
+        })
+    }
+
+    fn run(mut self, strategy: &mut dyn Scheduler) -> Result<RunStats, SimError> {
+        strategy.attach(&self.cluster.view(), &self.scenario.profile);
+        let mut idle_wakes = 0;
+        let mut instants = 0u64;
+        while let Some(now) = self.next_time() {
+            self.cluster.advance(now)?;
+            self.instant(strategy, now)?;
+            instants += 1;
+            if instants.is_multiple_of(INSTANTS_PER_LOOK)
+                && self.hooks.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
+            {
+                return Err(SimError::Interrupted);
+            }
+            let only_waking = self.cluster.holding() == 0 && !self.more && self.only_wakes_are_left();
+            idle_wakes = if only_waking { idle_wakes + 1 } else { 0 };
+            if idle_wakes > MOST_IDLE_WAKES {
+                return Err(self.restless("it keeps asking to be woken while nothing happens"));
+            }
+        }
+        self.check_all_ended()?;
+        self.observer.finished()?;
+        if let Some(ended) = self.hooks.ended {
+            ended.fetch_add(self.stats.tasks % ENDED_PER_TICK, Ordering::Relaxed);
+        }
+        Ok(self.stats)
+    }
+
+    /// When something happens next.
+    fn next_time(&self) -> Option<Time> {
+        let completion = self.completions.peek().map(|&Reverse(key)| time_of(key));
+        let rare = self.agenda.first_key_value().map(|(&(time, ..), _)| time);
+        let arrival = self.more.then_some(self.next.spec.arrival);
+        [completion, rare, arrival].into_iter().flatten().min()
+    }
+
+    fn only_wakes_are_left(&self) -> bool {
+        self.completions.is_empty() && self.agenda.values().all(|event| *event == Event::Woke)
+    }
+
+    /// Everything of one instant.
+    fn instant(&mut self, strategy: &mut dyn Scheduler, now: Time) -> Result<(), SimError> {
+        let mut passes = 0;
+        loop {
+            self.apply_events(now)?;
+            self.cluster.notify(strategy);
+            self.pass(strategy);
+            self.carry_out(now)?;
+            if passes == 0 && self.settings.on_full == OnFull::Reject {
+                self.reject_waiting(now)?;
+            }
+            passes += 1;
+            if passes > MOST_PASSES_PER_INSTANT {
+                return Err(self.restless("its decisions make ever more happen at the same instant"));
+            }
+            if self.next_time() != Some(now) {
+                break;
+            }
+        }
+        self.observer.settled(&self.cluster)?;
+        self.cluster.end_instant();
+        Ok(())
+    }
+
+    /// Applies the events of this instant that are known by now, in the order of the design.
+    fn apply_events(&mut self, now: Time) -> Result<(), SimError> {
+        while let Some(&Reverse(key)) = self.completions.peek()
+            && time_of(key) == now
+        {
+            self.completions.pop();
+            self.complete(key, now)?;
+        }
+        let rare = self.agenda.first_key_value().is_some_and(|(&(time, ..), _)| time == now);
+        if rare {
+            self.apply_rare(now, ..Event::ARRIVAL_CLASS)?;
+        }
+        while self.more && self.next.spec.arrival == now {
+            self.arrive()?;
+        }
+        if rare {
+            self.apply_rare(now, ..u8::MAX)?;
+        }
+        Ok(())
+    }
+
+    /// Applies the agenda's events of this instant whose class is in the range.
+    fn apply_rare(&mut self, now: Time, classes: std::ops::RangeTo<u8>) -> Result<(), SimError> {
+        while let Some(entry) = self.agenda.first_entry() {
+            let &(time, class, ..) = entry.key();
+            if time != now || class >= classes.end {
+                break;
+            }
+            match entry.remove() {
+                Event::Started { task, attempt } => self.confirm_start(task, attempt)?,
+                Event::Stopped { task, attempt } => self.confirm_stop(task, attempt, now)?,
+                Event::Woke => {
+                    self.woke = true;
+                    self.apply(Event::Woke)?;
+                }
+                event => {
+                    // A transfer may end after its task has: then nobody waits for it.
+                    match self.apply(event) {
+                        Ok(()) | Err(EventError::UnknownTask(_)) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: Event) -> Result<(), EventError> {
+        self.stats.events += 1;
+        self.cluster.apply(event)
+    }
+
+    fn arrive(&mut self) -> Result<(), SimError> {
+        let mut spec = self.next.spec.clone();
+        spec.estimate = self.settings.estimates.apply(&self.next, self.settings.seed);
+        let task = self.cluster.submit(spec);
+        self.stats.events += 1;
+        self.tasks.insert(task, &mut self.next);
+        self.more = self.stream.next_into(&mut self.next)?;
+        Ok(())
+    }
+
+    fn pass(&mut self, strategy: &mut dyn Scheduler) {
+        let woke = std::mem::take(&mut self.woke);
+        if self.cluster.view().queue_len() == 0 && !woke && !self.capabilities.preemption {
+            self.cluster.advance_lanes();
+            return;
+        }
+        self.stats.passes += 1;
+        if self.hooks.time_passes {
+            let start = Instant::now();
+            self.cluster.pass(strategy);
+            let spent = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.stats.pass_ns.saturating_record(spent);
+        } else {
+            self.cluster.pass(strategy);
+        }
+    }
+
+    /// Does what the core asks for.
+    fn carry_out(&mut self, now: Time) -> Result<(), SimError> {
+        let mut effects = std::mem::take(&mut self.effects);
+        self.cluster.take_effects(&mut effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Start { task, attempt } => {
+                    if let Some(placement) = self.placement(task) {
+                        self.observer.held_changed(&placement, &self.cluster);
+                    }
+                    if self.settings.startup_latency.micros() == 0 {
+                        self.confirm_start(task, attempt)?;
+                    } else {
+                        let at = now + self.settings.startup_latency;
+                        self.schedule(at, task.index(), Event::Started { task, attempt });
+                    }
+                }
+                Effect::Stop { task, attempt } => {
+                    let at = now + self.settings.stop_latency;
+                    self.schedule(at, task.index(), Event::Stopped { task, attempt });
+                }
+                Effect::TransferAt { task, at } => {
+                    self.schedule(at, task.index(), Event::TransferOver { task });
+                }
+                Effect::WakeAt(at) => {
+                    // One wake-up an instant is enough, however often it is asked for.
+                    self.agenda.insert((at, Event::Woke.class(), 0, 0), Event::Woke);
+                }
+                Effect::Ended { task } => self.end_waiting(task, now)?,
+                Effect::AttemptLost { task, .. } => self.tasks.forget_end(task),
+            }
+        }
+        self.effects = effects;
+        Ok(())
+    }
+
+    fn schedule(&mut self, at: Time, index: u32, event: Event) {
+        self.scheduled += 1;
+        self.agenda.insert((at, event.class(), index, self.scheduled), event);
+    }
+
+    fn placement(&self, task: TaskId) -> Option<Placement> {
+        self.cluster.view().task(task).map(|task| task.placement().clone())
+    }
+
+    /// Confirms a start, and lets the task end when its true run time or its limit is over.
+    fn confirm_start(&mut self, task: TaskId, attempt: u32) -> Result<(), SimError> {
+        match self.apply(Event::Started { task, attempt }) {
+            Ok(()) => {}
+            // The attempt was stopped, or is being stopped, before it came to run.
+            Err(
+                EventError::StaleAttempt { .. } | EventError::UnknownTask(_) | EventError::WrongState { .. },
+            ) => {
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let Some(placement) = self.placement(task) else { return Ok(()) };
+        let end = self.tasks.start(task, &placement, self.cluster.now(), &self.run_times);
+        self.completions.push(Reverse(key_of(end, task)));
+        Ok(())
+    }
+
+    /// A task ends by itself or at its limit, unless the heap's entry is of an attempt that was stopped.
+    fn complete(&mut self, key: u128, now: Time) -> Result<(), SimError> {
+        let Some((task, killed)) = self.tasks.ending(index_of(key), slot_of(key), now) else { return Ok(()) };
+        let Some(attempt) = self.cluster.view().task(task).map(|task| task.attempt()) else { return Ok(()) };
+        let (event, status) = if killed {
+            (Event::Failed { task, attempt, reason: FailureReason::TimeLimit }, AttemptEnd::TimedOut)
+        } else {
+            (Event::Completed { task, attempt }, AttemptEnd::Completed)
+        };
+        self.end_attempt(task, event, status, now)
+    }
+
+    fn confirm_stop(&mut self, task: TaskId, attempt: u32, now: Time) -> Result<(), SimError> {
+        let view = self.cluster.view();
+        let stopping =
+            view.task(task).filter(|task| task.attempt() == attempt && task.state() == TaskState::Stopping);
+        let Some(stopping) = stopping else { return Ok(()) }; // It ended before the stop took effect.
+        let status = if stopping.is_cancelled() { AttemptEnd::Cancelled } else { AttemptEnd::Preempted };
+        self.end_attempt(task, Event::Stopped { task, attempt }, status, now)
+    }
+
+    /// Applies an event that ends an attempt, and reports the attempt as it was.
+    fn end_attempt(
+        &mut self,
+        task: TaskId,
+        event: Event,
+        status: AttemptEnd,
+        now: Time,
+    ) -> Result<(), SimError> {
+        let Some(seen) = self.cluster.view().task(task) else { return Ok(()) };
+        let placement = seen.placement().clone();
+        let (attempt, eligible, expected) = (seen.attempt(), seen.eligible(), seen.expected_at_start());
+        let (assigned, start) = (seen.assigned_at().unwrap_or(now), seen.started_at());
+        let spec = seen.spec();
+        let saved = self.settings.checkpoint && status.is_retried();
+        let ran = start.map_or_else(Default::default, |start| now - start);
+        let lost = if saved || matches!(status, AttemptEnd::Completed | AttemptEnd::TimedOut) {
+            cloudai_schedulers::Duration::ZERO
+        } else {
+            ran
+        };
+        let record = self.tasks.get(task);
+        self.observer.attempt_ended(&Attempt {
+            task,
+            name: &record.name,
+            spec,
+            placement: &placement,
+            attempt,
+            eligible,
+            assigned,
+            start,
+            first_start: record.first_start,
+            end: now,
+            status,
+            expected,
+            lost,
+        })?;
+        if saved {
+            self.tasks.save_progress(task, &placement, ran, &self.run_times);
+        }
+        self.tasks.forget_end(task);
+        self.apply(event)?;
+        self.observer.held_changed(&placement, &self.cluster);
+        if !status.is_retried() {
+            self.count_ended();
+        }
+        Ok(())
+    }
+
+    /// A task that was waiting has ended.
+    fn end_waiting(&mut self, task: TaskId, now: Time) -> Result<(), SimError> {
+        let view = self.cluster.view();
+        let Some(ended) = view.task(task) else { return Ok(()) };
+        let status = match ended.state() {
+            TaskState::Rejected => "rejected",
+            TaskState::Cancelled => "cancelled",
+            _ => "failed",
+        };
+        let name = &self.tasks.get(task).name;
+        let (spec, attempts) = (ended.spec(), ended.attempt());
+        self.observer.ended_waiting(&EndedWaiting { task, name, spec, status, end: now, attempts })?;
+        self.count_ended();
+        Ok(())
+    }
+
+    fn count_ended(&mut self) {
+        self.stats.tasks += 1;
+        if self.stats.tasks.is_multiple_of(ENDED_PER_TICK)
+            && let Some(ended) = self.hooks.ended
+        {
+            ended.fetch_add(ENDED_PER_TICK, Ordering::Relaxed);
+        }
+    }
+
+    /// `on_full = "reject"`: what the pass has left waiting is turned away.
+    fn reject_waiting(&mut self, now: Time) -> Result<(), SimError> {
+        if self.cluster.waiting() == 0 {
+            return Ok(());
+        }
+        let view = self.cluster.view();
+        let mut waiting: Vec<TaskId> = view.queue().collect();
+        waiting.extend(view.workers().flat_map(|worker| worker.lane()));
+        waiting.sort_unstable();
+        for task in waiting {
+            // What waits can be rejected; the core has nothing against it.
+            let _ = self.cluster.decide(Decision::Reject { task, reason: "the cluster is full".into() });
+        }
+        self.carry_out(now)
+    }
+
+    fn restless(&self, what: &'static str) -> SimError {
+        SimError::Restless { strategy: self.spec.to_owned(), at: self.cluster.now(), what }
+    }
+
+    fn check_all_ended(&self) -> Result<(), SimError> {
+        let view = self.cluster.view();
+        let mut left: Vec<TaskId> = view.tasks().collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        left.sort_unstable();
+        let shown = left.iter().take(10).filter_map(|&task| {
+            let state = view.task(task)?.state();
+            Some(format!("{} ({})", self.tasks.get(task).name, waiting_words(state)))
+        });
+        Err(SimError::Unscheduled {
+            strategy: self.spec.to_owned(),
+            count: left.len(),
+            tasks: shown.collect(),
+            at: self.cluster.now(),
+        })
+    }
+}
+
+/// Ended tasks are counted in steps of this many.
+const ENDED_PER_TICK: u64 = 256;
+
+fn waiting_words(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Blocked => "waits for a predecessor",
+        TaskState::Queued => "queued",
+        TaskState::Bound => "bound to a worker",
+        _ => "holds resources",
+    }
+}
+
+fn known_run_times(scenario: &Scenario, table: &cloudai_workloads::Durations) -> KnownRunTimes {
+    let tasks = 0..u32::try_from(scenario.tasks).unwrap_or(u32::MAX);
+    tasks
+        .flat_map(|task| table.of_task(task).iter().map(move |&(worker, run)| ((task, worker), run)))
+        .collect()
+}
+
+fn key_of(time: Time, task: TaskId) -> u128 {
+    let slot = u32::try_from(task.slot()).unwrap_or(u32::MAX);
+    (u128::from(time.micros()) << 64) | (u128::from(task.index()) << 32) | u128::from(slot)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the fields of the key")]
+const fn time_of(key: u128) -> Time {
+    Time::from_micros((key >> 64) as u64)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the fields of the key")]
+const fn index_of(key: u128) -> u32 {
+    (key >> 32) as u32
+}
+
+const fn slot_of(key: u128) -> usize {
+    key as u32 as usize
+}

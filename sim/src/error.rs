@@ -1,0 +1,69 @@
+//! Why a run did not finish.
+
+use std::path::PathBuf;
+
+use cloudai_schedulers::invariants::Violation;
+use cloudai_schedulers::{EventError, RegistryError, Time};
+use cloudai_workloads::Problems;
+use thiserror::Error;
+
+/// Why a run did not finish.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SimError {
+    /// The workload could not be read.
+    #[error(transparent)]
+    Input(#[from] Problems),
+    /// The strategy could not be made.
+    #[error(transparent)]
+    Strategy(#[from] RegistryError),
+    /// Tasks can never start: nothing is left to happen, and the strategy has left them waiting.
+    #[error(
+        "strategy '{strategy}' left {count} task{} unscheduled for ever, at {at} s: {}",
+        if *.count == 1 { "" } else { "s" },
+        names(.tasks, *.count)
+    )]
+    Unscheduled {
+        /// The strategy's spec.
+        strategy: String,
+        /// How many tasks.
+        count: usize,
+        /// The first of them, with the state that each is in.
+        tasks: Vec<String>,
+        /// When nothing was left to happen.
+        at: Time,
+    },
+    /// The strategy goes on deciding at one instant, or waking itself, without end.
+    #[error("strategy '{strategy}' does not come to rest at {at} s: {what}")]
+    Restless {
+        /// The strategy's spec.
+        strategy: String,
+        /// When.
+        at: Time,
+        /// What it keeps doing.
+        what: &'static str,
+    },
+    /// A result file could not be written.
+    #[error("cannot write {}: {source}", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The core contradicted itself: a bug.
+    #[error(transparent)]
+    Invariant(#[from] Violation),
+    /// The engine told the core something impossible: a bug.
+    #[error("the engine and the core disagree: {0}")]
+    Event(#[from] EventError),
+    /// Somebody asked the run to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+fn names(tasks: &[String], count: usize) -> String {
+    let more = count - tasks.len().min(count);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{rest}", tasks.join(", "))
+}

@@ -1,0 +1,188 @@
+//! A comparison: several strategies on one scenario, in parallel.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Instant;
+
+use cloudai_schedulers::{Kind, Registry, Scheduler, StrategySpec};
+use cloudai_workloads::{Estimates, Scenario, Settings};
+use rayon::prelude::*;
+
+use crate::bounds::Bounds;
+use crate::engine::{self, Hooks, RunStats};
+use crate::error::SimError;
+use crate::observers::assignments::Assignments;
+use crate::observers::gantt::Gantt;
+use crate::observers::metrics::MetricsObserver;
+use crate::observers::timeline::TimelineObserver;
+use crate::result::{Comparison, Skipped, StrategyKind, StrategyResult, Timing};
+
+/// What to compare, and how.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Experiment<'a> {
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// The settings in force: the scenario's own, with whatever overrides them.
+    pub settings: &'a Settings,
+    /// Where strategies come from.
+    pub registry: &'a Registry,
+    /// Strategies to run, in the order of the report.
+    pub strategies: &'a [StrategySpec],
+    /// The spec that the others are compared with, if it is among them.
+    pub baseline: Option<&'a StrategySpec>,
+    /// Where `<strategy>/assignments.csv` go; the folder exists. `None` writes none.
+    pub out: Option<&'a Path>,
+    /// Ends all runs when it becomes true.
+    pub stop: Option<&'a AtomicBool>,
+    /// Counts ended tasks over all runs.
+    pub ended: Option<&'a AtomicU64>,
+}
+
+impl<'a> Experiment<'a> {
+    /// An experiment without baseline, files and progress.
+    #[must_use]
+    pub const fn new(
+        scenario: &'a Scenario,
+        settings: &'a Settings,
+        registry: &'a Registry,
+        strategies: &'a [StrategySpec],
+    ) -> Self {
+        Self { scenario, settings, registry, strategies, baseline: None, out: None, stop: None, ended: None }
+    }
+}
+
+/// The outcome of an experiment: what goes into the report, and what it took.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// Everything that a report shows; a function of the inputs and the seed alone.
+    pub comparison: Comparison,
+    /// Wall-clock measurements, one a strategy that ran.
+    pub timings: Vec<Timing>,
+}
+
+/// Runs every strategy of the experiment on its scenario, in parallel, each on one thread.
+///
+/// A strategy that does not support the scenario is skipped, with the reason.
+///
+/// # Errors
+/// The first error of any run, in the order of the strategies.
+pub fn compare(experiment: &Experiment<'_>) -> Result<Run, SimError> {
+    let (mut runnable, mut skipped) = (Vec::new(), Vec::new());
+    for spec in experiment.strategies {
+        let strategy = experiment.registry.build(spec)?;
+        match unsupported(strategy.as_ref(), experiment.scenario) {
+            Some(reason) => skipped.push(Skipped { spec: spec.to_string(), reason }),
+            None => runnable.push((spec, strategy)),
+        }
+    }
+    let bounds = Bounds::of(experiment.scenario, experiment.settings)?;
+    let outcomes: Vec<Result<(StrategyResult, Timing), SimError>> = runnable
+        .into_par_iter()
+        .map(|(spec, strategy)| run_one(experiment, spec, strategy, bounds))
+        .collect();
+    let (strategies, timings): (Vec<_>, Vec<_>) =
+        outcomes.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    let scenario = experiment.scenario;
+    let ran = |spec: &&StrategySpec| {
+        strategies.iter().any(|result: &StrategyResult| result.spec == spec.to_string())
+    };
+    let comparison = Comparison {
+        scenario: experiment.settings.name.clone(),
+        source: Some(experiment.settings.source.clone()).filter(|source| !source.is_empty()),
+        tasks: scenario.tasks,
+        workers: scenario.workers.iter().map(|worker| worker.name.clone()).collect(),
+        settings: experiment.settings.in_force(),
+        foreknowledge: foreknowledge(experiment),
+        baseline: experiment.baseline.filter(ran).map(ToString::to_string),
+        strategies,
+        skipped,
+    };
+    Ok(Run { comparison, timings })
+}
+
+/// What the scenario needs and the strategy lacks.
+fn unsupported(strategy: &dyn Scheduler, scenario: &Scenario) -> Option<String> {
+    let lacks_gangs = scenario.needs.gangs && !strategy.supports().gangs;
+    lacks_gangs.then(|| "the scenario has gangs (replicas > 1), which the strategy does not place".to_owned())
+}
+
+/// What strategies know beforehand, in words.
+fn foreknowledge(experiment: &Experiment<'_>) -> String {
+    let estimates = match experiment.settings.estimates {
+        Estimates::Column => {
+            "users' estimates where the file has them, predictions from earlier runs elsewhere"
+        }
+        Estimates::Exact => "CLAIRVOYANT: every estimate is the true run time",
+        Estimates::None => "no estimates, only predictions from earlier runs",
+        _ => "estimates that are the true run times with noise",
+    };
+    let uses_profile = |spec: &StrategySpec| {
+        experiment.registry.build(spec).is_ok_and(|strategy| strategy.supports().profile)
+    };
+    let with: Vec<String> =
+        experiment.strategies.iter().filter(|spec| uses_profile(spec)).map(ToString::to_string).collect();
+    if with.is_empty() {
+        estimates.to_owned()
+    } else {
+        format!("{estimates}; the workload profile: {}", with.join(", "))
+    }
+}
+
+fn run_one(
+    experiment: &Experiment<'_>,
+    spec: &StrategySpec,
+    mut strategy: Box<dyn Scheduler>,
+    bounds: Bounds,
+) -> Result<(StrategyResult, Timing), SimError> {
+    let (scenario, settings) = (experiment.scenario, experiment.settings);
+    let (name, folder) = (spec.to_string(), spec.folder());
+    let file = experiment.out.map(|out| assignments_file(out, &folder)).transpose()?;
+    let assignments = file.map(|file| Assignments::create(&file, &scenario.workers)).transpose()?;
+    let pictures = (TimelineObserver::new(&scenario.workers, scenario.first_arrival), Gantt::default());
+    let mut observer = ((MetricsObserver::new(scenario, settings), assignments), pictures);
+    let hooks = Hooks { stop: experiment.stop, ended: experiment.ended, time_passes: true };
+    let start = Instant::now();
+    let stats = engine::run(scenario, settings, &name, strategy.as_mut(), &mut observer, hooks)?;
+    let timing = timing(&name, start.elapsed().as_secs_f64(), &stats);
+    let ((metrics, _), (timeline, gantt)) = observer;
+    let mut summary = metrics.metrics(&name);
+    summary.scenario_hash.clone_from(&scenario.hash);
+    summary.lower_bound_s = Some(bounds.makespan.seconds());
+    summary.mean_turnaround_bound_s = Some(bounds.mean_turnaround_s);
+    if metrics.ran_everything() && bounds.makespan.micros() > 0 {
+        summary.gap_to_bound = summary.makespan_s.map(|makespan| makespan / bounds.makespan.seconds());
+    }
+    let result = StrategyResult {
+        spec: name,
+        folder,
+        kind: match experiment.registry.get(&spec.name)?.kind {
+            Kind::Immediate => StrategyKind::Immediate,
+            Kind::Queue => StrategyKind::Queue,
+            Kind::Other => StrategyKind::Other,
+        },
+        wait_cdf: metrics.wait_cdf(),
+        metrics: summary,
+        timeline: timeline.into_timeline(),
+        gantt: gantt.into_bars(),
+    };
+    Ok((result, timing))
+}
+
+fn assignments_file(out: &Path, folder: &str) -> Result<PathBuf, SimError> {
+    let folder = out.join(folder);
+    std::fs::create_dir_all(&folder).map_err(|source| SimError::Write { path: folder.clone(), source })?;
+    Ok(folder.join("assignments.csv"))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "wall-clock figures")]
+fn timing(strategy: &str, wall_s: f64, stats: &RunStats) -> Timing {
+    Timing {
+        strategy: strategy.to_owned(),
+        wall_s,
+        tasks_per_s: stats.tasks as f64 / wall_s.max(1e-9),
+        passes: stats.passes,
+        mean_pass_us: stats.pass_ns.mean() / 1e3,
+        p99_pass_us: stats.pass_ns.value_at_percentile(99.0) as f64 / 1e3,
+    }
+}

@@ -1,0 +1,375 @@
+//! The summary of a run: every metric is computed here, once, as `docs/metrics.md` defines it.
+
+use std::collections::HashMap;
+
+use cloudai_schedulers::{Cluster, Duration, Placement, Time, Totals, UserId, WorkerId, WorkerState};
+use cloudai_workloads::{Needs, Scenario, Settings};
+use hdrhistogram::Histogram;
+
+use super::{Attempt, AttemptEnd, EndedWaiting, Observer};
+use crate::error::SimError;
+use crate::fragmentation::TypicalTasks;
+use crate::histogram::three_digits;
+use crate::result::{CdfPoint, Metrics};
+
+/// Runs shorter than this count as this long in a bounded slowdown (Feitelson et al. 1997).
+const SLOWDOWN_BOUND: Duration = Duration::from_secs(10);
+
+/// A sum, a count and a histogram of times in microseconds.
+#[derive(Clone, Debug)]
+struct Times {
+    sum: u128,
+    histogram: Histogram<u64>,
+}
+
+impl Times {
+    fn new() -> Self {
+        Self { sum: 0, histogram: three_digits() }
+    }
+
+    fn record(&mut self, time: Duration) {
+        self.sum += u128::from(time.micros());
+        self.histogram.saturating_record(time.micros());
+    }
+
+    fn mean_s(&self) -> Option<f64> {
+        let count = self.histogram.len();
+        (count > 0).then(|| seconds(self.sum) / as_float(count))
+    }
+
+    fn percentile_s(&self, percent: f64) -> Option<f64> {
+        let value = || self.histogram.value_at_percentile(percent).min(self.histogram.max());
+        (!self.histogram.is_empty()).then(|| Duration::from_micros(value()).seconds())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the last step of an exact sum")]
+fn seconds(micros: u128) -> f64 {
+    micros as f64 / 1e6
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the last step of an exact sum")]
+fn as_float(count: u64) -> f64 {
+    count as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the last step of an exact sum")]
+fn wide(sum: u128) -> f64 {
+    sum as f64
+}
+
+/// Time integrals of what tasks hold, in units x microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Integrals {
+    cpu: u128,
+    memory: u128,
+    gpu: u128,
+}
+
+/// Mean bounded slowdown of one user so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct UserSlowdown {
+    sum: f64,
+    count: u64,
+}
+
+/// Computes the metrics of a run.
+#[derive(Debug)]
+pub struct MetricsObserver<'a> {
+    needs: Needs,
+    settings: &'a Settings,
+    typical: TypicalTasks,
+    first_arrival: Time,
+    last_arrival: Time,
+    last_end: Time,
+    // Held since `since`:
+    since: Time,
+    held: Totals,
+    capacity: Totals,
+    integrals: Integrals,
+    // Loads of the workers that are up, in billionths: each, their sum and sum of squares.
+    loads: Vec<Option<u64>>,
+    load_sum: u128,
+    load_squares: u128,
+    up: u128,
+    deviation: f64,
+    /// Integral of the standard deviation of load, in microseconds.
+    deviation_integral: f64,
+    waits: Times,
+    turnarounds: Times,
+    slowdown_sum: f64,
+    users: HashMap<UserId, UserSlowdown>,
+    starved: u64,
+    completed: u64,
+    timed_out: u64,
+    failed_otherwise: u64,
+    cancelled: u64,
+    rejected: u64,
+    preemptions: u64,
+    lost: u128,
+    deadline_misses: u64,
+    predicted_off: u128,
+    predicted_of: u128,
+    allocation: Option<(f64, f64)>,
+}
+
+impl<'a> MetricsObserver<'a> {
+    /// Metrics of runs of this scenario under these settings.
+    #[must_use]
+    pub fn new(scenario: &Scenario, settings: &'a Settings) -> Self {
+        Self {
+            needs: scenario.needs,
+            settings,
+            typical: TypicalTasks::of(&scenario.profile),
+            first_arrival: scenario.first_arrival,
+            last_arrival: scenario.last_arrival,
+            last_end: scenario.first_arrival,
+            since: scenario.first_arrival,
+            held: Totals::default(),
+            capacity: Totals::default(),
+            integrals: Integrals::default(),
+            loads: vec![Some(0); scenario.workers.len()],
+            load_sum: 0,
+            load_squares: 0,
+            up: scenario.workers.len() as u128,
+            deviation: 0.0,
+            deviation_integral: 0.0,
+            waits: Times::new(),
+            turnarounds: Times::new(),
+            slowdown_sum: 0.0,
+            users: HashMap::new(),
+            starved: 0,
+            completed: 0,
+            timed_out: 0,
+            failed_otherwise: 0,
+            cancelled: 0,
+            rejected: 0,
+            preemptions: 0,
+            lost: 0,
+            deadline_misses: 0,
+            predicted_off: 0,
+            predicted_of: 0,
+            allocation: None,
+        }
+    }
+
+    fn refresh_load(&mut self, worker: WorkerId, cluster: &Cluster) {
+        if worker.index() >= self.loads.len() {
+            self.loads.resize(worker.index() + 1, None);
+        }
+        let up = cluster.view().worker(worker).is_some_and(|worker| worker.state() != WorkerState::Lost);
+        let after = up.then(|| cluster.load(worker));
+        let before = std::mem::replace(&mut self.loads[worker.index()], after);
+        if let Some(before) = before.map(u128::from) {
+            self.load_sum -= before;
+            self.load_squares -= before * before;
+            self.up -= 1;
+        }
+        if let Some(after) = after.map(u128::from) {
+            self.load_sum += after;
+            self.load_squares += after * after;
+            self.up += 1;
+        }
+    }
+
+    /// Standard deviation of load over the workers that are up, from the exact sums.
+    fn standard_deviation(&self) -> f64 {
+        if self.up == 0 {
+            return 0.0;
+        }
+        let spread = (self.up * self.load_squares).saturating_sub(self.load_sum * self.load_sum);
+        libm::sqrt(wide(spread)) / wide(self.up) / 1e9
+    }
+
+    /// The integrals up to now, under what has been held since the last instant.
+    fn integrate(&mut self, now: Time) {
+        let span = now - self.since;
+        let micros = u128::from(span.micros());
+        self.integrals.cpu += u128::from(self.held.cpu_milli) * micros;
+        self.integrals.memory += u128::from(self.held.memory_mib) * micros;
+        self.integrals.gpu += u128::from(self.held.gpu_milli) * micros;
+        self.deviation_integral += self.deviation * as_float(span.micros());
+        self.since = self.since.max(now);
+    }
+
+    fn ended_at(&mut self, end: Time) {
+        self.last_end = self.last_end.max(end);
+    }
+
+    fn record_end(&mut self, attempt: &Attempt<'_>) {
+        let start = attempt.start.unwrap_or(attempt.end);
+        let (turnaround, run) = (attempt.end - attempt.spec.arrival, attempt.end - start);
+        self.turnarounds.record(turnaround);
+        let slowdown = (turnaround.seconds() / run.max(SLOWDOWN_BOUND).seconds()).max(1.0);
+        self.slowdown_sum += slowdown;
+        let user = self.users.entry(attempt.spec.user).or_default();
+        user.sum += slowdown;
+        user.count += 1;
+    }
+
+    fn waited(&mut self, attempt: &Attempt<'_>) {
+        let Some(first) = attempt.first_start else { return };
+        // Each task that started counts once, at its last attempt, by its first start.
+        let wait = first - attempt.eligible;
+        self.waits.record(wait);
+        self.starved += u64::from(wait > self.settings.starvation_threshold);
+    }
+
+    fn missed(&mut self, deadline: Option<Time>, end: Option<Time>) {
+        let missed = deadline.is_some_and(|deadline| end.is_none_or(|end| end > deadline));
+        self.deadline_misses += u64::from(missed);
+    }
+
+    /// Distribution of waits, ascending, one point for each value that the histogram tells apart.
+    #[must_use]
+    pub fn wait_cdf(&self) -> Vec<CdfPoint> {
+        let (mut seen, all) = (0, self.waits.histogram.len());
+        let points = self.waits.histogram.iter_recorded().map(|step| {
+            seen += step.count_at_value();
+            let wait = step.value_iterated_to().min(self.waits.histogram.max());
+            CdfPoint { wait_s: Duration::from_micros(wait).seconds(), share: as_float(seen) / as_float(all) }
+        });
+        points.collect()
+    }
+
+    /// Jain, Chiu, Hawe 1984: (sum x)^2 / (n sum x^2), over users in a fixed order.
+    fn jain(&self) -> Option<f64> {
+        let mut users: Vec<(&UserId, &UserSlowdown)> = self.users.iter().collect();
+        users.sort_unstable_by_key(|(user, _)| **user);
+        let means: Vec<f64> = users.into_iter().map(|(_, user)| user.sum / as_float(user.count)).collect();
+        let (sum, squares) = means.iter().fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
+        (squares > 0.0).then(|| sum * sum / (as_float(means.len() as u64) * squares))
+    }
+
+    /// The metrics of the run, bounds left out.
+    #[must_use]
+    pub fn metrics(&self, strategy: &str) -> Metrics {
+        let makespan = self.last_end - self.first_arrival;
+        let any_end = !self.turnarounds.histogram.is_empty();
+        let share = |integral: u128, capacity: u64| {
+            let full = u128::from(capacity) * u128::from(makespan.micros());
+            (full > 0).then(|| wide(integral) / wide(full))
+        };
+        let cpu = share(self.integrals.cpu, self.capacity.cpu_milli);
+        let memory = share(self.integrals.memory, self.capacity.memory_mib);
+        let gpu = share(self.integrals.gpu, self.capacity.gpu_milli);
+        let asked =
+            [(self.needs.asks_cpu, cpu), (self.needs.asks_memory, memory), (self.needs.asks_gpu, gpu)];
+        let used: Vec<f64> = asked.into_iter().filter_map(|(asked, share)| share.filter(|_| asked)).collect();
+        let mean = |values: &[f64]| {
+            (!values.is_empty()).then(|| values.iter().sum::<f64>() / as_float(values.len() as u64))
+        };
+        let makespan_s = any_end.then(|| makespan.seconds());
+        let positive = makespan_s.filter(|&makespan| makespan > 0.0);
+        Metrics {
+            strategy: strategy.to_owned(),
+            makespan_s,
+            mean_wait_s: self.waits.mean_s(),
+            p50_wait_s: self.waits.percentile_s(50.0),
+            p95_wait_s: self.waits.percentile_s(95.0),
+            p99_wait_s: self.waits.percentile_s(99.0),
+            mean_turnaround_s: self.turnarounds.mean_s(),
+            p50_turnaround_s: self.turnarounds.percentile_s(50.0),
+            p95_turnaround_s: self.turnarounds.percentile_s(95.0),
+            p99_turnaround_s: self.turnarounds.percentile_s(99.0),
+            mean_bounded_slowdown: any_end
+                .then(|| self.slowdown_sum / as_float(self.turnarounds.histogram.len())),
+            resource_utilization: mean(&used),
+            cpu_utilization: cpu,
+            memory_utilization: memory,
+            gpu_utilization: gpu,
+            load_variance: positive.map(|makespan| self.deviation_integral / 1e6 / makespan),
+            throughput_per_min: positive.map(|makespan| as_float(self.completed) * 60.0 / makespan),
+            starvation_count: self.starved,
+            completed: self.completed,
+            failed: self.timed_out + self.failed_otherwise,
+            timed_out: self.timed_out,
+            cancelled: self.cancelled,
+            rejected: self.rejected,
+            preemptions: self.preemptions,
+            work_lost_s: seconds(self.lost),
+            deadline_misses: self.needs.deadlines.then_some(self.deadline_misses),
+            jain_fairness: self.jain(),
+            prediction_error: (self.predicted_of > 0)
+                .then(|| wide(self.predicted_off) / wide(self.predicted_of)),
+            gpu_allocation: self.allocation.map(|(allocated, _)| allocated),
+            gpu_fragmentation: self.allocation.map(|(_, fragmented)| fragmented),
+            seed: self.settings.seed,
+            estimates: self.settings.estimates.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Metrics::default()
+        }
+    }
+
+    /// True if every task ran to its end or its time limit, so that a makespan may be held against the bound.
+    #[must_use]
+    pub const fn ran_everything(&self) -> bool {
+        self.failed_otherwise == 0 && self.cancelled == 0 && self.rejected == 0
+    }
+}
+
+impl Observer for MetricsObserver<'_> {
+    fn held_changed(&mut self, placement: &Placement, cluster: &Cluster) {
+        for part in placement.parts() {
+            self.refresh_load(part.worker, cluster);
+        }
+    }
+
+    fn worker_changed(&mut self, worker: WorkerId, cluster: &Cluster) {
+        self.refresh_load(worker, cluster);
+    }
+
+    fn attempt_ended(&mut self, attempt: &Attempt<'_>) -> Result<(), SimError> {
+        self.lost += u128::from(attempt.lost.micros());
+        match attempt.status {
+            AttemptEnd::Completed => {
+                self.completed += 1;
+                self.record_end(attempt);
+                if attempt.spec.estimate.is_none() {
+                    let run = (attempt.end - attempt.start.unwrap_or(attempt.end)).micros();
+                    self.predicted_off += u128::from(run.abs_diff(attempt.expected.micros()));
+                    self.predicted_of += u128::from(run);
+                }
+            }
+            AttemptEnd::TimedOut => {
+                self.timed_out += 1;
+                self.record_end(attempt);
+            }
+            AttemptEnd::Preempted => self.preemptions += 1,
+            AttemptEnd::Cancelled => self.cancelled += 1,
+            AttemptEnd::Lost => {}
+        }
+        if !attempt.status.is_retried() {
+            self.ended_at(attempt.end);
+            self.waited(attempt);
+            let met = (attempt.status == AttemptEnd::Completed).then_some(attempt.end);
+            self.missed(attempt.spec.deadline, met);
+        }
+        Ok(())
+    }
+
+    fn ended_waiting(&mut self, task: &EndedWaiting<'_>) -> Result<(), SimError> {
+        match task.status {
+            "rejected" => self.rejected += 1,
+            "cancelled" => self.cancelled += 1,
+            _ => self.failed_otherwise += 1,
+        }
+        self.ended_at(task.end);
+        self.missed(task.spec.deadline, None);
+        Ok(())
+    }
+
+    fn settled(&mut self, cluster: &Cluster) -> Result<(), SimError> {
+        let now = cluster.now();
+        self.integrate(now);
+        self.held = cluster.held();
+        self.capacity = cluster.capacity();
+        self.deviation = self.standard_deviation();
+        if now == self.last_arrival && self.capacity.gpu_milli > 0 {
+            let all = as_float(self.capacity.gpu_milli);
+            let allocated = as_float(self.held.gpu_milli) / all;
+            self.allocation = Some((allocated, self.typical.fragmentation(&cluster.view())));
+        }
+        Ok(())
+    }
+}

@@ -132,9 +132,11 @@ impl std::fmt::Debug for Table {
 impl Table {
     /// Opens a file and reads its header.
     pub(crate) fn open(source: &Source, schema: &'static [Column]) -> Result<Self, Problems> {
+        // A carriage return before the line end is a blank, which cells are read without.
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             .buffer_capacity(1 << 16)
+            .terminator(csv::Terminator::Any(b'\n'))
             .from_reader(source.open_lines()?);
         let mut problems = FileProblems::new(&source.path);
         let header = reader.byte_headers().map_err(|error| unreadable(&source.path, &error))?;

@@ -139,14 +139,18 @@ pub(crate) fn change(value: f64, base: f64) -> Option<String> {
     Some(format!("{sign}{text}%"))
 }
 
-/// `text` in at most `width` characters, its end replaced by `…` where it is longer.
+/// `text` in at most `width` characters, its middle replaced by `…` where it is longer: names of workers and specs of
+/// strategies often differ in their ends.
 pub(crate) fn shortened(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
+    let length = text.chars().count();
+    if length <= width {
         return text.to_owned();
     }
-    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
-    short.push('…');
-    short
+    let kept = width.saturating_sub(1);
+    let tail = kept / 2;
+    let head: String = text.chars().take(kept - tail).collect();
+    let tail: String = text.chars().skip(length - tail).collect();
+    format!("{head}…{tail}")
 }
 
 /// `text` without characters that would steer a terminal or break a line.
@@ -208,7 +212,8 @@ mod tests {
 
     #[test]
     fn long_text_is_shortened_and_wrapped_by_characters() {
-        assert_eq!(shortened("äöüß", 3), "äö…");
+        assert_eq!(shortened("äöüß", 3), "ä…ß");
+        assert_eq!(shortened("abc", 0), "…");
         assert_eq!(wrapped("aa bb cc", 5, 1), "aa bb\n cc");
         assert_eq!(grouped(1_234_567), "1,234,567");
     }

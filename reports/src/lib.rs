@@ -4,6 +4,7 @@ mod analysis;
 pub mod catalogue;
 mod comparison_csv;
 mod error;
+mod escape;
 mod files;
 mod format;
 mod html;

@@ -1,17 +1,136 @@
-//! Plots (to follow).
+//! The plots of a report.
+//!
+//! ```text
+//! gantt, load, series, wait_cdf, bars     what is shown: each builds a Scene
+//!   axis                                  ticks, grid, title, legend
+//!     scene                               shapes in units
+//!       svg, png                          the two formats
+//! ```
+//!
+//! `palette` holds the colours, `text` measures and draws letters.
 
+mod axis;
+mod bars;
+mod gantt;
+mod load;
+mod palette;
+mod png;
+mod scene;
+mod series;
+mod svg;
+mod text;
+mod wait_cdf;
+
+use std::fs;
 use std::path::Path;
 
-use cloudai_sim::result::Comparison;
+use cloudai_sim::result::{Comparison, StrategyResult};
+use rayon::prelude::*;
 
 use crate::ReportError;
+use scene::Scene;
+use svg::Place;
+use text::Fonts;
 
-/// The plots of a report.
+/// A plot as the page embeds it.
+#[derive(Debug)]
+pub(crate) struct Plot {
+    /// The name of its files, without extension.
+    pub(crate) name: &'static str,
+    /// What it shows.
+    pub(crate) caption: String,
+    /// SVG markup for the page.
+    pub(crate) markup: String,
+}
+
+/// The plots of a report, as the page embeds them.
 #[derive(Debug, Default)]
-pub(crate) struct Drawn {}
+pub(crate) struct Drawn {
+    /// Plots of the comparison as a whole.
+    pub(crate) overall: Vec<Plot>,
+    /// Plots of each strategy, in the comparison's order; empty if none were drawn.
+    pub(crate) strategies: Vec<Vec<Plot>>,
+}
 
-/// Draws every plot into its files below `dir`.
-#[allow(clippy::unnecessary_wraps)]
-pub(crate) fn write(_comparison: &Comparison, _dir: &Path) -> Result<Drawn, ReportError> {
-    Ok(Drawn {})
+/// Draws every plot into its files below `dir`, whose folders exist.
+pub(crate) fn write(comparison: &Comparison, dir: &Path) -> Result<Drawn, ReportError> {
+    let fonts = Fonts::new()
+        .map_err(|error| ReportError::Draw { path: dir.to_owned(), reason: format!("font: {error}") })?;
+    let mut jobs: Vec<Job<'_>> = Vec::new();
+    if !comparison.strategies.is_empty() {
+        jobs.extend([Job::Makespan, Job::Turnaround, Job::WaitCdf]);
+    }
+    let overall = jobs.len();
+    for result in &comparison.strategies {
+        jobs.extend([Job::Gantt(result), Job::Utilization(result), Job::Queue(result), Job::Load(result)]);
+    }
+    let plots: Result<Vec<Plot>, ReportError> =
+        jobs.par_iter().map(|job| job.write(comparison, dir, &fonts)).collect();
+    let mut plots = plots?.into_iter();
+    let mut drawn = Drawn { overall: plots.by_ref().take(overall).collect(), strategies: Vec::new() };
+    for result in &comparison.strategies {
+        let mut own: Vec<Plot> = plots.by_ref().take(4).collect();
+        // Without bars, the schedule is the heat map; the page shows it once.
+        own.retain(|plot| plot.name != "gantt" || gantt::has_bars(result));
+        drawn.strategies.push(own);
+    }
+    Ok(drawn)
+}
+
+/// A plot to draw; they are drawn in parallel.
+enum Job<'a> {
+    Makespan,
+    Turnaround,
+    WaitCdf,
+    Gantt(&'a StrategyResult),
+    Utilization(&'a StrategyResult),
+    Queue(&'a StrategyResult),
+    Load(&'a StrategyResult),
+}
+
+impl Job<'_> {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Makespan => "makespan",
+            Self::Turnaround => "turnaround",
+            Self::WaitCdf => "wait_cdf",
+            Self::Gantt(_) => "gantt",
+            Self::Utilization(_) => "utilization",
+            Self::Queue(_) => "queue",
+            Self::Load(_) => "load",
+        }
+    }
+
+    fn scene(&self, comparison: &Comparison, fonts: &Fonts) -> Scene {
+        let workers = &comparison.workers;
+        match self {
+            Self::Makespan => bars::makespan(comparison, fonts),
+            Self::Turnaround => bars::turnaround(comparison, fonts),
+            Self::WaitCdf => wait_cdf::draw(comparison, fonts),
+            Self::Gantt(result) if gantt::has_bars(result) => gantt::draw(result, workers, fonts),
+            Self::Gantt(result) => load::draw(result, "Schedule as load", workers.len(), fonts),
+            Self::Utilization(result) => series::utilization(result, fonts),
+            Self::Queue(result) => series::queue(result, fonts),
+            Self::Load(result) => load::draw(result, "Load of workers", workers.len(), fonts),
+        }
+    }
+
+    fn write(&self, comparison: &Comparison, dir: &Path, fonts: &Fonts) -> Result<Plot, ReportError> {
+        let folder = match self {
+            Self::Makespan | Self::Turnaround | Self::WaitCdf => dir.to_owned(),
+            Self::Gantt(result) | Self::Utilization(result) | Self::Queue(result) | Self::Load(result) => {
+                dir.join(&result.folder)
+            }
+        };
+        let scene = self.scene(comparison, fonts);
+        let path = folder.join(format!("{}.svg", self.name()));
+        fs::write(&path, svg::markup(&scene, Place::File))
+            .map_err(|source| ReportError::write(&path, source))?;
+        let path = folder.join(format!("{}.png", self.name()));
+        let bytes =
+            png::encode(&scene, fonts).map_err(|reason| ReportError::Draw { path: path.clone(), reason })?;
+        fs::write(&path, bytes).map_err(|source| ReportError::write(&path, source))?;
+        let markup = svg::markup(&scene, Place::Page);
+        Ok(Plot { name: self.name(), caption: scene.description, markup })
+    }
 }

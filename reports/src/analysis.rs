@@ -61,15 +61,25 @@ pub(crate) fn queue_sentence(comparison: &Comparison) -> Option<String> {
             return Some(text);
         }
         if let Some(base) = baseline.metrics.makespan_s.filter(|v| v.is_finite()) {
-            text.push_str(&format!("; baseline {}: {}", baseline.spec, duration(base)));
-            if let Some(change) = change(queue_makespan, base) {
-                text.push_str(&format!(" (the queue is at {change})"));
-            }
+            let change =
+                change(queue_makespan, base).map_or_else(String::new, |change| format!(" ({change})"));
+            text.push_str(&format!("{change}, where the baseline {} has {}", baseline.spec, duration(base)));
             if queue_makespan < base {
-                text.push_str(". Gains over this baseline flatter: compare with the queue too");
+                text.push_str(": gains over this baseline flatter, so compare with the queue too");
             }
         }
     }
     text.push('.');
     Some(text)
+}
+
+/// The strategy with the least makespan, the first of several.
+pub(crate) fn least_makespan(comparison: &Comparison) -> Option<(&StrategyResult, f64)> {
+    comparison
+        .strategies
+        .iter()
+        .filter_map(|result| {
+            result.metrics.makespan_s.filter(|v| v.is_finite()).map(|makespan| (result, makespan))
+        })
+        .reduce(|best, next| if next.1 < best.1 { next } else { best })
 }

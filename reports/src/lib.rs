@@ -2,6 +2,7 @@
 
 mod analysis;
 pub mod catalogue;
+mod columns;
 mod comparison_csv;
 mod error;
 mod escape;

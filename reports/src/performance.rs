@@ -134,7 +134,8 @@ fn trimmed_seconds(seconds: f64) -> String {
     csv_number((seconds * 1_000.0).round() / 1_000.0)
 }
 
-fn with_unit(metric: &Metric, value: Value) -> String {
+/// A value with its unit; `-` if there is none.
+pub(crate) fn with_unit(metric: &Metric, value: Value) -> String {
     let (text, unit) = number(metric, value);
     format!("{text} {unit}").trim_end().to_owned()
 }

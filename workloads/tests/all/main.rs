@@ -1,4 +1,7 @@
 //! Tests of the crate from the outside: one binary, one module a subject.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod generating;
 mod reading;
 mod support;

@@ -1,1 +1,25 @@
-fn main() {}
+//! `cloudai`: the one binary. It parses the command line, calls a crate, and prints.
+
+mod cli;
+mod commands;
+mod failure;
+mod folder;
+mod interrupt;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match commands::run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !failure::is_broken_pipe(&error) {
+                eprintln!("error: {}", failure::message(&error));
+            }
+            failure::exit_code(&error)
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use cloudai_workloads::Estimates;
+
+/// Compares scheduling strategies on a workload: simulates, measures, reports.
+#[derive(Debug, Parser)]
+#[command(name = "cloudai", version, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run strategies on a scenario and report how they compare
+    #[command(after_help = SIMULATE_EXAMPLES)]
+    Simulate(SimulateArgs),
+    /// List the strategies, or describe one with its parameters
+    #[command(after_help = "Examples:\n  cloudai strategies\n  cloudai strategies ai")]
+    Strategies {
+        /// A strategy to describe
+        name: Option<String>,
+    },
+    /// Make a scenario from stated distributions and a seed
+    #[command(after_help = crate::commands::preset_help())]
+    Generate(GenerateArgs),
+    /// Turn a published trace into a scenario
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Render a report again from its stored results
+    #[command(after_help = "Example:\n  cloudai report out/mixed-100x5")]
+    Report {
+        /// A folder that `cloudai simulate` has written
+        dir: PathBuf,
+        /// Leave the plots out
+        #[arg(long)]
+        no_plots: bool,
+    },
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Example:\n  cloudai completions bash > ~/.local/share/bash-completion/completions/cloudai"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+const SIMULATE_EXAMPLES: &str = "Examples:
+  cloudai simulate workloads/mixed-100x5
+  cloudai simulate workloads/ml-60x4 --strategy all --baseline fcfs
+  cloudai simulate my-scenario --strategy 'ai(window=64,balance=0.4),greedy' --set startup_latency_s=2
+  cloudai simulate --tasks jobs.csv --workers nodes.csv --estimates exact --out report";
+
+/// `cloudai simulate`.
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// A folder with tasks.csv and workers.csv, and perhaps scenario.toml, edges.csv, durations.csv
+    #[arg(required_unless_present_all = ["tasks", "workers"], conflicts_with_all = ["tasks", "workers"])]
+    pub(crate) scenario: Option<PathBuf>,
+    /// The tasks, instead of a folder
+    #[arg(long, value_name = "FILE", requires = "workers")]
+    pub(crate) tasks: Option<PathBuf>,
+    /// The workers, instead of a folder
+    #[arg(long, value_name = "FILE", requires = "tasks")]
+    pub(crate) workers: Option<PathBuf>,
+    /// Strategies to run: names, perhaps with (param=value,...), or `all` [default: the seven and fcfs]
+    #[arg(long, short, value_name = "SPEC[,SPEC...]")]
+    pub(crate) strategy: Vec<String>,
+    /// The strategy that the others are compared with [default: greedy, if it runs]
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) baseline: Option<String>,
+    /// Where the report goes [default: out/<scenario>]
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Seed of everything random [default: the scenario's, or 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// What strategies know of run times: column, exact, none or noisy(F) [default: the scenario's, or column]
+    #[arg(long, value_name = "MODE")]
+    pub(crate) estimates: Option<Estimates>,
+    /// End every task at its own estimate
+    #[arg(long)]
+    pub(crate) kill_at_estimate: bool,
+    /// Override a setting of the scenario
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+    /// Runs at a time [default: one a core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Leave the plots out
+    #[arg(long)]
+    pub(crate) no_plots: bool,
+    /// Print the metrics as JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `cloudai generate`.
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArgs {
+    /// One of the presets (`cloudai generate --help` lists them)
+    pub(crate) preset: String,
+    /// How many tasks
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) tasks: u32,
+    /// How many workers
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) workers: u32,
+    /// Seed; the same seed makes the same files
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The folder to make
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// `cloudai import`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportCommand {
+    /// A log in the Standard Workload Format (Parallel Workloads Archive)
+    #[command(after_help = "Example:\n  cloudai import swf KTH-SP2-1996-2.1-cln.swf --out kth")]
+    Swf {
+        /// The log
+        log: PathBuf,
+        /// Processors of the machine [default: MaxProcs of the log's header]
+        #[arg(long, value_name = "P")]
+        processors: Option<u64>,
+        /// The folder to make
+        #[arg(long, short, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// The Alibaba GPU cluster trace of 2023 (openb)
+    #[command(
+        after_help = "Example:\n  cloudai import openb --nodes openb_node_list_gpu_node.csv --pods openb_pod_list_default.csv --out openb"
+    )]
+    Openb {
+        /// The list of nodes
+        #[arg(long, value_name = "FILE")]
+        nodes: PathBuf,
+        /// The list of pods
+        #[arg(long, value_name = "FILE")]
+        pods: PathBuf,
+        /// Arrivals as in the trace, or inflated: one a second until GPU demand reaches the target
+        #[arg(long, value_enum, default_value_t = ArrivalsArg::Trace)]
+        arrivals: ArrivalsArg,
+        /// With inflate: GPU demand to reach, as a multiple of the capacity
+        #[arg(long, value_name = "FACTOR", default_value_t = 1.3)]
+        target: f64,
+        /// With inflate: seed of the shuffle and the draws
+        #[arg(long, value_name = "S", default_value_t = 1)]
+        seed: u64,
+        /// The folder to make
+        #[arg(long, short, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+/// Where arrival times come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ArrivalsArg {
+    /// The trace's own.
+    Trace,
+    /// The inflation protocol of Weng et al. 2023.
+    Inflate,
+}

@@ -1,0 +1,151 @@
+//! `cloudai simulate`.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use cloudai_reports::{Options, TableStyle};
+use cloudai_schedulers::{Registry, StrategySpec};
+use cloudai_sim::{Experiment, Run};
+use cloudai_workloads::{Location, Scenario, Settings};
+
+use super::print;
+use crate::cli::SimulateArgs;
+use crate::failure::Usage;
+use crate::folder::Draft;
+use crate::interrupt;
+use crate::progress::Progress;
+
+/// What runs unless `--strategy` says otherwise: the seven of this system, and the plainest queue beside them.
+const DEFAULT: [&str; 8] =
+    ["greedy", "round_robin", "balanced", "ai", "ai_aggressive", "ai_predictive", "ai_load_balanced", "fcfs"];
+
+pub(super) fn run(args: &SimulateArgs, registry: &Registry) -> Result<()> {
+    let stop = interrupt::flag()?;
+    let mut strategies = strategies(&args.strategy, registry)?;
+    let baseline = baseline(args.baseline.as_deref(), &mut strategies)?;
+    check(&strategies, registry)?;
+    let scenario = Scenario::check(&location(args))?;
+    if let Some(because) = scenario.is_loaded() {
+        eprintln!("note: the tasks are held in memory, because {because}");
+    }
+    let settings = settings(args, &scenario)?;
+    let place = args.out.clone().unwrap_or_else(|| Path::new("out").join(folder_name(&scenario.name)));
+    let draft = Draft::open(&place)?;
+
+    let mut experiment = Experiment::new(&scenario, &settings, registry, &strategies);
+    experiment.baseline = baseline.as_ref();
+    experiment.out = Some(draft.path());
+    experiment.stop = Some(stop);
+    let progress = Progress::start(scenario.tasks * strategies.len() as u64);
+    experiment.ended = Some(progress.count());
+    let run = with_jobs(args.jobs, || cloudai_sim::compare(&experiment))??;
+    drop(progress);
+
+    let options = Options::default().with_plots(!args.no_plots);
+    cloudai_reports::write(&run.comparison, draft.path(), &options)?;
+    let timings = serde_json::to_string_pretty(&run.timings)?;
+    let timing_file = draft.path().join("timing.json");
+    std::fs::write(&timing_file, timings)
+        .with_context(|| format!("cannot write {}", timing_file.display()))?;
+    if stop.load(std::sync::atomic::Ordering::Relaxed) {
+        return Err(cloudai_sim::SimError::Interrupted.into());
+    }
+    draft.publish()?;
+    show(args, &run)?;
+    eprintln!("report: {}", place.join("index.html").display());
+    Ok(())
+}
+
+fn location(args: &SimulateArgs) -> Location {
+    match (&args.scenario, &args.tasks, &args.workers) {
+        (None, Some(tasks), Some(workers)) => Location::files(tasks, workers),
+        (folder, ..) => Location::Folder(folder.clone().unwrap_or_default()),
+    }
+}
+
+/// The strategies asked for, each once, in order.
+fn strategies(asked: &[String], registry: &Registry) -> Result<Vec<StrategySpec>> {
+    let mut specs: Vec<StrategySpec> = Vec::new();
+    let asked: Vec<&str> =
+        if asked.is_empty() { DEFAULT.to_vec() } else { asked.iter().map(String::as_str).collect() };
+    for list in asked {
+        for spec in StrategySpec::parse_list(list)? {
+            if spec.name == "all" && spec.params.is_empty() {
+                let all = registry
+                    .iter()
+                    .map(|info| StrategySpec { name: info.name.to_owned(), params: Vec::new() });
+                specs.extend(all);
+            } else {
+                specs.push(spec);
+            }
+        }
+    }
+    let mut folders = std::collections::HashSet::new();
+    specs.retain(|spec| folders.insert(spec.folder()));
+    Ok(specs)
+}
+
+/// The baseline: as asked, and then it runs too; else greedy if it runs.
+fn baseline(asked: Option<&str>, strategies: &mut Vec<StrategySpec>) -> Result<Option<StrategySpec>> {
+    let Some(asked) = asked else {
+        return Ok(strategies.iter().find(|spec| spec.name == "greedy").cloned());
+    };
+    let spec: StrategySpec = asked.parse()?;
+    if !strategies.contains(&spec) {
+        strategies.push(spec.clone());
+    }
+    Ok(Some(spec))
+}
+
+/// Names and parameters are checked before a large file is read.
+fn check(strategies: &[StrategySpec], registry: &Registry) -> Result<()> {
+    for spec in strategies {
+        registry.build(spec)?;
+    }
+    Ok(())
+}
+
+/// The scenario's settings with the flags over them.
+fn settings(args: &SimulateArgs, scenario: &Scenario) -> Result<Settings> {
+    let mut settings = scenario.settings.clone();
+    for setting in &args.settings {
+        let (key, value) = setting.split_once('=').ok_or_else(|| {
+            Usage(format!("--set {setting}: expected KEY=VALUE, such as startup_latency_s=2"))
+        })?;
+        settings.set(key.trim(), value.trim())?;
+    }
+    if let Some(estimates) = args.estimates {
+        settings.estimates = estimates;
+    }
+    if let Some(seed) = args.seed {
+        settings.seed = seed;
+    }
+    settings.kill_at_estimate |= args.kill_at_estimate;
+    Ok(settings)
+}
+
+/// A scenario's name as the name of a folder.
+fn folder_name(name: &str) -> PathBuf {
+    let keep = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    let safe: String = name.chars().map(keep).collect();
+    if safe.trim_matches('.').is_empty() { "scenario".into() } else { safe.into() }
+}
+
+fn with_jobs<T: Send>(jobs: Option<u16>, work: impl FnOnce() -> T + Send) -> Result<T> {
+    let Some(jobs) = jobs else { return Ok(work()) };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(jobs)).build()?;
+    Ok(pool.install(work))
+}
+
+/// Prints the comparison: a table, or the metrics as JSON.
+fn show(args: &SimulateArgs, run: &Run) -> Result<()> {
+    if args.json {
+        let metrics: Vec<_> = run.comparison.strategies.iter().map(|result| &result.metrics).collect();
+        return print(&format!("{}\n", serde_json::to_string_pretty(&metrics)?));
+    }
+    let color =
+        std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(80);
+    print(&cloudai_reports::table(&run.comparison, TableStyle::new(color, width)))
+}

@@ -1,0 +1,52 @@
+//! Exit codes: 1 it failed, 2 wrong usage or input, 130 interrupted.
+
+use std::fmt::Write as _;
+use std::io;
+use std::process::ExitCode;
+
+use cloudai_schedulers::RegistryError;
+use cloudai_sim::SimError;
+use cloudai_workloads::{Problems, SettingError};
+
+/// Wrong usage or input, in words.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// The exit code for an error that ended the program.
+pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref::<SimError>() {
+        Some(SimError::Interrupted) => return ExitCode::from(130),
+        Some(SimError::Input(_) | SimError::Strategy(_)) => return ExitCode::from(2),
+        _ => {}
+    }
+    let input = error.is::<Usage>() || error.is::<Problems>() || error.is::<RegistryError>();
+    if input || error.is::<SettingError>() { ExitCode::from(2) } else { ExitCode::from(1) }
+}
+
+/// The error and its causes on one line; causes that the line says already are left out.
+pub(crate) fn message(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            let separator = if text.is_empty() { "" } else { ": " };
+            let _ = write!(text, "{separator}{cause}");
+        }
+    }
+    text
+}
+
+/// True if whoever read our output has gone: no reason to complain.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
+}

@@ -113,7 +113,7 @@ impl Cluster {
             let speed = u128::from(self.specs[worker.index()].speed.millionths());
             let nominal = u64::try_from(u128::from(ran.micros()) * speed / 1_000_000).unwrap_or(u64::MAX);
             let spec = self.tasks.spec(task.slot);
-            self.predictor.learn(spec.family, spec.user, Duration::from_micros(nominal));
+            self.predictor.learn(spec, Duration::from_micros(nominal));
         }
     }
 

@@ -1,13 +1,15 @@
 //! Predicted run times for tasks whose user states none.
 
-use crate::model::{Duration, FamilyId, TaskSpec, UserId};
+use crate::model::{Duration, TaskSpec};
 
-/// Predicts a run time from recent runs.
+/// Predicts a run time from recent runs of the same family (user and image); failing that, of the same user; failing
+/// that, of anybody; before anything has run, the user's estimate, or [`Predictor::DEFAULT`].
 ///
-/// The mean of the last two runs of the same user and image; failing that, of the same user; failing that, of
-/// all tasks; before anything has run, [`Predictor::DEFAULT`]. A user's estimate caps it. After Tsafrir, Etsion
-/// and Feitelson, "Backfilling Using System-Generated Predictions Rather than User Runtime Estimates" (IEEE TPDS
-/// 2007), whose predictor is the mean of a user's last two runs.
+/// - A task without an estimate: the mean of the last two run times. After Tsafrir, Etsion and Feitelson, "Backfilling
+///   Using System-Generated Predictions Rather than User Runtime Estimates" (IEEE TPDS 2007).
+/// - A task with one: its estimate times the mean of the last two ratios of run time to estimate, at most 1. After Tang,
+///   Desai, Buettner and Lan, "Analyzing and Adjusting User Runtime Estimates to Improve Job Scheduling on the Blue
+///   Gene/P" (IPDPS 2010).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Predictor {
     families: Vec<Recent>,
@@ -15,17 +17,34 @@ pub(crate) struct Predictor {
     all: Recent,
 }
 
-/// The last two run times, latest first; the second equals the first after one run.
+/// What the last two runs were like.
 #[derive(Clone, Copy, Debug, Default)]
-struct Recent(Option<[u64; 2]>);
+struct Recent {
+    run_micros: LastTwo,
+    /// Run time over estimate, in millionths, of runs that had one.
+    accuracy: LastTwo,
+}
 
-impl Recent {
-    fn push(&mut self, micros: u64) {
-        self.0 = Some([micros, self.0.map_or(micros, |[latest, _]| latest)]);
+/// The last two values, latest first; the second equals the first after one.
+#[derive(Clone, Copy, Debug, Default)]
+struct LastTwo(Option<[u64; 2]>);
+
+impl LastTwo {
+    fn push(&mut self, value: u64) {
+        self.0 = Some([value, self.0.map_or(value, |[latest, _]| latest)]);
     }
 
-    fn mean(self) -> Option<Duration> {
-        self.0.map(|[a, b]| Duration::from_micros(a.midpoint(b).max(1)))
+    fn mean(self) -> Option<u64> {
+        self.0.map(|[a, b]| a.midpoint(b))
+    }
+}
+
+impl Recent {
+    fn push(&mut self, run: Duration, accuracy: Option<u64>) {
+        self.run_micros.push(run.micros());
+        if let Some(accuracy) = accuracy {
+            self.accuracy.push(accuracy);
+        }
     }
 }
 
@@ -33,27 +52,40 @@ impl Predictor {
     /// What is expected while nothing at all is known: one minute.
     pub(crate) const DEFAULT: Duration = Duration::from_secs(60);
 
-    /// Learns from a run of `nominal` length.
-    pub(crate) fn learn(&mut self, family: FamilyId, user: UserId, nominal: Duration) {
-        let micros = nominal.micros();
-        entry(&mut self.families, family.0).push(micros);
-        entry(&mut self.users, user.0).push(micros);
-        self.all.push(micros);
+    /// Learns from a run of `task` of `nominal` length.
+    pub(crate) fn learn(&mut self, task: &TaskSpec, nominal: Duration) {
+        let accuracy = task.estimate.and_then(|estimate| {
+            let ratio =
+                (u128::from(nominal.micros()) * MILLION).checked_div(u128::from(estimate.micros()))?;
+            Some(u64::try_from(ratio.min(MILLION)).unwrap_or(u64::MAX))
+        });
+        entry(&mut self.families, task.family.0).push(nominal, accuracy);
+        entry(&mut self.users, task.user.0).push(nominal, accuracy);
+        self.all.push(nominal, accuracy);
     }
 
     /// The nominal run time that recent runs suggest for `task`.
     pub(crate) fn predict(&self, task: &TaskSpec) -> Duration {
-        let family = self.families.get(task.family.0 as usize).copied().unwrap_or_default();
-        let user = || self.users.get(task.user.0 as usize).copied().unwrap_or_default();
-        let known = family.mean().or_else(|| user().mean()).or_else(|| self.all.mean());
-        match (known, task.estimate) {
-            (Some(known), Some(estimate)) => known.min(estimate),
-            (Some(known), None) => known,
-            (None, Some(estimate)) => estimate,
-            (None, None) => Self::DEFAULT,
-        }
+        let Some(estimate) = task.estimate else {
+            let micros = self.recent(task, |recent| recent.run_micros);
+            return micros.map_or(Self::DEFAULT, |micros| Duration::from_micros(micros.max(1)));
+        };
+        let Some(accuracy) = self.recent(task, |recent| recent.accuracy) else { return estimate };
+        let micros = u128::from(estimate.micros()) * u128::from(accuracy) / MILLION;
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX).max(1)).min(estimate)
+    }
+
+    /// The mean over the last two of the family, else of the user, else of anybody.
+    fn recent(&self, task: &TaskSpec, of: impl Fn(Recent) -> LastTwo) -> Option<u64> {
+        let look_up =
+            |list: &[Recent], index: u32| list.get(index as usize).and_then(|&recent| of(recent).mean());
+        look_up(&self.families, task.family.0)
+            .or_else(|| look_up(&self.users, task.user.0))
+            .or_else(|| of(self.all).mean())
     }
 }
+
+const MILLION: u128 = 1_000_000;
 
 fn entry(list: &mut Vec<Recent>, index: u32) -> &mut Recent {
     let index = index as usize;
@@ -66,28 +98,44 @@ fn entry(list: &mut Vec<Recent>, index: u32) -> &mut Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{FamilyId, UserId};
+
+    fn task(family: u32, user: u32) -> TaskSpec {
+        TaskSpec { family: FamilyId(family), user: UserId(user), ..TaskSpec::default() }
+    }
 
     #[test]
     fn a_familys_runs_come_first_then_the_users_then_all() {
         let mut predictor = Predictor::default();
-        let task =
-            |family, user| TaskSpec { family: FamilyId(family), user: UserId(user), ..TaskSpec::default() };
         assert_eq!(predictor.predict(&task(1, 1)), Predictor::DEFAULT);
-        predictor.learn(FamilyId(1), UserId(1), Duration::from_secs(10));
-        predictor.learn(FamilyId(1), UserId(1), Duration::from_secs(20));
-        predictor.learn(FamilyId(1), UserId(1), Duration::from_secs(40));
+        for seconds in [10, 20, 40] {
+            predictor.learn(&task(1, 1), Duration::from_secs(seconds));
+        }
         assert_eq!(predictor.predict(&task(1, 1)), Duration::from_secs(30), "the last two");
-        predictor.learn(FamilyId(2), UserId(1), Duration::from_secs(100));
+        predictor.learn(&task(2, 1), Duration::from_secs(100));
         assert_eq!(predictor.predict(&task(3, 1)), Duration::from_secs(70), "the user's last two");
-        predictor.learn(FamilyId(4), UserId(2), Duration::from_secs(4));
+        predictor.learn(&task(4, 2), Duration::from_secs(4));
         assert_eq!(predictor.predict(&task(5, 7)), Duration::from_secs(52), "anybody's last two");
     }
 
     #[test]
-    fn an_estimate_caps_a_prediction() {
+    fn an_estimate_is_scaled_by_how_right_estimates_were() {
         let mut predictor = Predictor::default();
-        predictor.learn(FamilyId(0), UserId(0), Duration::from_secs(50));
-        let task = TaskSpec { estimate: Some(Duration::from_secs(20)), ..TaskSpec::default() };
-        assert_eq!(predictor.predict(&task), Duration::from_secs(20));
+        let estimated = |seconds| TaskSpec { estimate: Some(Duration::from_secs(seconds)), ..task(0, 0) };
+        assert_eq!(
+            predictor.predict(&estimated(100)),
+            Duration::from_secs(100),
+            "nothing known: the estimate"
+        );
+        predictor.learn(&estimated(100), Duration::from_secs(20));
+        predictor.learn(&estimated(50), Duration::from_secs(20));
+        assert_eq!(predictor.predict(&estimated(1000)), Duration::from_secs(300));
+        predictor.learn(&estimated(10), Duration::from_secs(90));
+        predictor.learn(&estimated(10), Duration::from_secs(90));
+        assert_eq!(
+            predictor.predict(&estimated(1000)),
+            Duration::from_secs(1000),
+            "never above the estimate"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! `ai_aggressive`: large tasks bin-packed, gaps filled, the rest opportunistically.
 
 use super::rank::Ranks;
-use super::{WINDOW, score, window};
+use super::{CANDIDATES, WINDOW, score, window};
 use crate::{
     Capabilities, ClusterEvent, ClusterView, Kind, ParamInfo, ParamKind, Params, Scheduler,
     SchedulingContext, StrategyInfo, TaskId, WorkloadProfile,
@@ -13,8 +13,8 @@ pub const INFO: StrategyInfo = StrategyInfo {
     aliases: &[],
     about: "three passes: large tasks bin-packed longest first, gaps filled with smaller ones, then the rest",
     kind: Kind::Other,
-    source: "best-fit decreasing (Johnson 1973) with longest processing time first (Graham 1969)",
-    complexity: "O(Q + window log window + S log W) per pass with S starts",
+    source: "best fit decreasing (Johnson 1973) in several dimensions, with longest processing time first (Graham 1969)",
+    complexity: "O(Q + window x (log window + candidates)) per pass",
     params: &[
         ParamInfo {
             name: "large",
@@ -22,22 +22,25 @@ pub const INFO: StrategyInfo = StrategyInfo {
             kind: ParamKind::Float { default: 0.25, min: 0.0, max: 1000.0 },
         },
         WINDOW,
+        CANDIDATES,
     ],
     build: |params: &Params| {
         Box::new(Aggressive {
             large: params.float("large"),
             window: usize::try_from(params.int("window")).unwrap_or(usize::MAX),
+            candidates: usize::try_from(params.int("candidates")).unwrap_or(usize::MAX),
             ranks: Ranks::default(),
         })
     },
 };
 
-/// Keeps the machines full: in the window, first the large tasks, then the others, both by descending upward rank on
-/// the fullest worker that holds them; then every task behind the window, in queue order.
+/// Keeps the machines full: in the window, first the large tasks, then the others, both by descending upward rank, each
+/// where it packs best; then every task behind the window, in queue order.
 #[derive(Clone, Debug)]
 pub struct Aggressive {
     large: f64,
     window: usize,
+    candidates: usize,
     ranks: Ranks,
 }
 
@@ -65,20 +68,23 @@ impl Scheduler for Aggressive {
         }
         ranked.sort_unstable();
         for (_, _, task) in ranked {
-            start_fullest(cx, task);
+            self.start(cx, task);
         }
         while let Some(task) = cx.next_queued(&mut behind) {
-            start_fullest(cx, task);
+            self.start(cx, task);
         }
     }
 }
 
-/// Starts a task on the fullest worker that holds it, if any does.
-pub(super) fn start_fullest(cx: &mut SchedulingContext<'_>, task: TaskId) {
-    if cx.view().surely_full_for(task) {
-        return;
-    }
-    if let Some(worker) = cx.view().best_fit(task) {
-        let _ = cx.assign(task, worker);
+impl Aggressive {
+    /// Starts a task where it packs best, if it fits anywhere.
+    fn start(&self, cx: &mut SchedulingContext<'_>, task: TaskId) {
+        let view = cx.view();
+        if view.surely_full_for(task) {
+            return;
+        }
+        if let Some(worker) = score::best_packing(&view, task, self.candidates) {
+            let _ = cx.assign(task, worker);
+        }
     }
 }

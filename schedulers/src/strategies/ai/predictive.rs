@@ -13,13 +13,13 @@ pub const INFO: StrategyInfo = StrategyInfo {
     aliases: &[],
     about: "predicted run times, long dependency paths and near deadlines first, earliest expected end",
     kind: Kind::Other,
-    source: "upward rank (Topcuoglu et al. 2002), predictions (Tsafrir et al. 2007), least laxity (Mok 1983)",
+    source: "upward rank (Topcuoglu et al. 2002), predictions (Tang et al. 2010), least laxity (Mok 1983)",
     complexity: "O(window x (log window + candidates)) per pass",
     params: &[
         ParamInfo {
             name: "deadline",
             about: "weight of deadline pressure against path length",
-            kind: ParamKind::Float { default: 1.0, min: 0.0, max: 1000.0 },
+            kind: ParamKind::Float { default: 0.25, min: 0.0, max: 1000.0 },
         },
         WINDOW,
         CANDIDATES,
@@ -34,8 +34,8 @@ pub const INFO: StrategyInfo = StrategyInfo {
     },
 };
 
-/// Orders the window by urgency and starts each task that fits where it is expected to end earliest, ties to the
-/// fullest worker.
+/// Orders the window by urgency and starts each task that fits where it is expected to end earliest, ties to where it
+/// packs best.
 ///
 /// Urgency is the upward rank of predicted run times over the longest in the window, plus `deadline` x rank / (rank +
 /// laxity), laxity being the time to the deadline that is not needed for the path.
@@ -84,12 +84,11 @@ impl Scheduler for Predictive {
         urgent.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         for (_, task) in urgent {
             let view = cx.view();
-            let found = score::candidates(&view, task, self.candidates).into_iter().min_by_key(|&worker| {
-                let room =
-                    view.worker(worker).map(|worker| (worker.free_cpu_milli(), worker.free_memory_mib()));
-                (view.expected_run(task, worker), room, worker)
-            });
-            if let Some(worker) = found {
+            let scored = score::candidates(&view, task, self.candidates).into_iter();
+            let found = scored
+                .map(|worker| (view.expected_run(task, worker), score::packing(&view, task, worker), worker))
+                .reduce(|a, b| if b.0 < a.0 || (b.0 == a.0 && b.1 > a.1) { b } else { a });
+            if let Some((.., worker)) = found {
                 let _ = cx.assign(task, worker);
             }
         }

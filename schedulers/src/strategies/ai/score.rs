@@ -30,6 +30,12 @@ pub(super) fn packing(view: &ClusterView<'_>, task: TaskId, worker: WorkerId) ->
     if count == 0.0 { 0.0 } else { sum / count - 0.5 * (most - least) }
 }
 
+/// The worker where the task packs best, ties to the first candidate.
+pub(super) fn best_packing(view: &ClusterView<'_>, task: TaskId, most: usize) -> Option<WorkerId> {
+    let scored = candidates(view, task, most).into_iter().map(|worker| (packing(view, task, worker), worker));
+    scored.reduce(|a, b| if b.0 > a.0 { b } else { a }).map(|(_, worker)| worker)
+}
+
 /// The largest share used on the worker afterwards.
 pub(super) fn load_after(view: &ClusterView<'_>, task: TaskId, worker: WorkerId) -> f64 {
     let (Some(worker), Some(task)) = (view.worker(worker), view.task(task)) else { return 1.0 };

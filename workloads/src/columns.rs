@@ -114,3 +114,51 @@ pub(crate) mod edges {
         required("transfer_s", "seconds, 0 to 10^11"),
     ];
 }
+
+/// The node list of the openb trace.
+pub(crate) mod nodes {
+    use super::{Column, optional, required};
+
+    pub(crate) const NAME: usize = 0;
+    pub(crate) const CPU: usize = 1;
+    pub(crate) const MEMORY: usize = 2;
+    pub(crate) const GPU: usize = 3;
+    pub(crate) const MODEL: usize = 4;
+
+    pub(crate) const COLUMNS: [Column; 5] = [
+        required("sn", "a text that names the node"),
+        required("cpu_milli", "a whole number of milli-cores"),
+        required("memory_mib", "a whole number of MiB"),
+        required("gpu", "a whole number of GPUs from 0 to 64"),
+        optional("model", "the name of a GPU model"),
+    ];
+}
+
+/// The pod list of the openb trace.
+pub(crate) mod pods {
+    use super::{Column, optional, required};
+
+    pub(crate) const NAME: usize = 0;
+    pub(crate) const CPU: usize = 1;
+    pub(crate) const MEMORY: usize = 2;
+    pub(crate) const GPUS: usize = 3;
+    pub(crate) const GPU_MILLI: usize = 4;
+    pub(crate) const MODELS: usize = 5;
+    pub(crate) const CREATION: usize = 8;
+    pub(crate) const DELETION: usize = 9;
+    pub(crate) const SCHEDULED: usize = 10;
+
+    pub(crate) const COLUMNS: [Column; 11] = [
+        required("name", "a text that names the pod"),
+        required("cpu_milli", "a whole number of milli-cores"),
+        required("memory_mib", "a whole number of MiB"),
+        required("num_gpu", "a whole number of GPUs from 0 to 64"),
+        required("gpu_milli", "a whole number of milli-GPU from 0 to 1000"),
+        optional("gpu_spec", "GPU models with | between them"),
+        optional("qos", "a text"),
+        optional("pod_phase", "a text"),
+        required("creation_time", "seconds, 0 to 10^11"),
+        optional("deletion_time", "seconds, 0 to 10^11, or nothing"),
+        optional("scheduled_time", "seconds, 0 to 10^11, or nothing"),
+    ];
+}

@@ -69,7 +69,8 @@ impl Shapes {
         fits
     }
 
-    fn fits_somewhere(&self, task: &TaskSpec, constraint: &Constraint) -> bool {
+    /// True if an empty cluster can hold the task.
+    pub(crate) fn fits_somewhere(&self, task: &TaskSpec, constraint: &Constraint) -> bool {
         let wanted = u64::from(task.replicas);
         let mut held = 0u64;
         for class in &self.classes {

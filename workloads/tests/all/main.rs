@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod generating;
+mod importing;
 mod reading;
 mod support;

@@ -11,9 +11,51 @@
 //!      TaskStream::next_into(&mut Task)       in order of (arrival, index)
 //! ```
 //!
-//! What lives where: [`Location`] finds the files, [`Scenario`] holds what is known of them, [`Task`] is a row
-//! (with the true duration, which no strategy sees), [`Estimates`] says which estimate a strategy does see,
-//! [`Settings`] how the scenario is to be run, [`Problems`] what is wrong with it.
+//! A task is read with its true duration, which only the simulator may know: it stands in [`Task`], and
+//! [`TaskSpec`](cloudai_schedulers::model::TaskSpec), which strategies see, has no field for it.
+//!
+//! ```
+//! use cloudai_workloads::{Estimates, Location, Scenario, Task};
+//!
+//! let folder = tempfile::tempdir()?;
+//! std::fs::write(
+//!     folder.path().join("tasks.csv"),
+//!     "task_id,arrival_s,duration_s,cpu_cores\nhello,0,12.5,2\nworld,3,4,0.5\n",
+//! )?;
+//! std::fs::write(
+//!     folder.path().join("workers.csv"),
+//!     "worker_id,total_cpu,total_memory,total_storage,total_gpu\nw0,8,16,100,0\n",
+//! )?;
+//!
+//! let mut work_s = 0.0;
+//! let location = Location::Folder(folder.path().to_path_buf());
+//! let scenario = Scenario::open(&location, &mut |task| work_s += task.duration.seconds())?;
+//! assert_eq!((scenario.tasks, scenario.workers.len(), work_s), (2, 1, 16.5));
+//!
+//! let (mut stream, mut task) = (scenario.stream()?, Task::default());
+//! while stream.next_into(&mut task)? {
+//!     let seen = Estimates::Column.apply(&task, scenario.settings.seed);
+//!     assert_eq!(seen, None, "the file has no estimates");
+//! }
+//!
+//! std::fs::write(folder.path().join("tasks.csv"), "task_id,arrival_s,duration_s,cpu_cores\nbig,0,1,64\n")?;
+//! let problems = Scenario::open(&location, &mut |_| {}).unwrap_err().to_string();
+//! assert!(problems.contains("tasks.csv:2: task_id: \"big\": fits nowhere: asks for cpu 64"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What lives where:
+//!
+//! - reading: [`Location`] finds the files, [`Scenario`] holds what is known of them, [`TaskStream`] gives the
+//!   tasks; inside, `table` reads any CSV, `check` makes the first pass over the tasks, `graph` and `durations`
+//!   read what refers to them by id, `decimal` turns text into integers
+//! - [`Settings`] and [`Estimates`]: how a scenario is to be run, and which estimates strategies see
+//! - [`Problems`]: what is wrong with an input, up to twenty problems of a file
+//! - writing: [`TaskWriter`] and [`write_workers`]
+//! - making scenarios: [`generate`] from stated distributions, [`swf`] and [`openb`] from published logs
+//!
+//! The folders `mixed-100x5`, `ml-60x4` and `dag-80x4` beside the sources are scenarios that [`generate`]
+//! made, with the command in their `scenario.toml`.
 
 mod check;
 mod columns;

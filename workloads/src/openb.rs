@@ -70,7 +70,7 @@ pub fn import(nodes: &Path, pods: &Path, arrivals: Arrivals, out: &Path) -> Resu
             "trace".to_owned()
         }
         Arrivals::Inflate { target, seed } => {
-            kept = inflate(kept, &workers, target, seed).map_err(|message| Problems::file(pods, message))?;
+            kept = inflate(&kept, &workers, target, seed).map_err(|message| Problems::file(pods, message))?;
             format!("inflate --target {target} --seed {seed}")
         }
     };
@@ -193,7 +193,7 @@ fn keep_timed(kept: &mut Vec<Pod>, report: &mut ImportReport) {
 }
 
 /// The inflation protocol.
-fn inflate(pods: Vec<Pod>, workers: &[WorkerSpec], target: f64, seed: u64) -> Result<Vec<Pod>, String> {
+fn inflate(pods: &[Pod], workers: &[WorkerSpec], target: f64, seed: u64) -> Result<Vec<Pod>, String> {
     if !target.is_finite() || target <= 0.0 {
         return Err(format!("a target of {target}: expected a number above 0"));
     }
@@ -206,7 +206,7 @@ fn inflate(pods: Vec<Pod>, workers: &[WorkerSpec], target: f64, seed: u64) -> Re
         return Err("no pod or no node has GPUs; expected some to inflate to the target".to_owned());
     }
     let mut sampler = Sampler::new(seed, "openb-inflate");
-    let mut drawn = pods.clone();
+    let mut drawn = pods.to_vec();
     sampler.shuffle(&mut drawn);
     let mut copies = vec![0u32; pods.len()];
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]

@@ -91,8 +91,10 @@ impl FileStream {
         let index = u32::try_from(self.read).unwrap_or(u32::MAX);
         self.parser.read(&mut row, index, &mut &*self.names, task);
         self.depends_on.clear();
-        self.depends_on.push_str(row.text(column::DEPENDS_ON));
-        self.line = row.line();
+        if row.cell(column::DEPENDS_ON).is_some() {
+            self.depends_on.push_str(row.text(column::DEPENDS_ON));
+            self.line = row.line();
+        }
         self.read += 1;
         if self.problems.count() > 0 || self.read > self.tasks {
             return Err(self.changed());
@@ -100,7 +102,7 @@ impl FileStream {
         Ok(true)
     }
 
-    /// The line and the `depends_on` of the row that was read last.
+    /// The `depends_on` of the row that was read last, and its line if there is something in it.
     pub(crate) fn last_row(&self) -> (u64, &str) {
         (self.line, &self.depends_on)
     }

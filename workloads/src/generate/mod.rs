@@ -6,9 +6,9 @@
 //! ```
 //! use cloudai_workloads::generate::{Preset, generate};
 //!
-//! let folder = std::env::temp_dir().join(format!("cloudai-doctest-{}", std::process::id()));
-//! generate("mixed".parse::<Preset>()?, 100, 5, 1)?.write(&folder)?;
-//! # std::fs::remove_dir_all(&folder)?;
+//! let folder = tempfile::tempdir()?;
+//! let generated = generate("mixed".parse::<Preset>()?, 100, 5, 1)?;
+//! generated.write(&folder.path().join("mixed-100x5"))?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -4,5 +4,6 @@
 
 mod generating;
 mod importing;
+mod properties;
 mod reading;
 mod support;

@@ -139,3 +139,24 @@ fn report_duplicates(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn duplicates(text: &str, ids: &[&str]) -> u64 {
+        let source = Source::text("tasks.csv", text);
+        let mut problems = FileProblems::new(&source.path);
+        let ids = ids.iter().map(|id| hash64(id.as_bytes())).collect();
+        report_duplicates(&source, ids, &mut problems).unwrap();
+        problems.count()
+    }
+
+    #[test]
+    fn a_mere_collision_of_hashes_is_no_problem() {
+        let text = "task_id,arrival_s,duration_s\na,0,1\nb,0,1\n";
+        assert_eq!(duplicates(text, &["a", "b"]), 0);
+        assert_eq!(duplicates(text, &["a", "a"]), 0, "as if b had the hash of a");
+        assert_eq!(duplicates(&format!("{text}a,0,1\n"), &["a", "b", "a"]), 1);
+    }
+}

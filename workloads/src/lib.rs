@@ -17,18 +17,11 @@
 //! ```
 //! use cloudai_workloads::{Estimates, Location, Scenario, Task};
 //!
-//! let folder = tempfile::tempdir()?;
-//! std::fs::write(
-//!     folder.path().join("tasks.csv"),
-//!     "task_id,arrival_s,duration_s,cpu_cores\nhello,0,12.5,2\nworld,3,4,0.5\n",
-//! )?;
-//! std::fs::write(
-//!     folder.path().join("workers.csv"),
-//!     "worker_id,total_cpu,total_memory,total_storage,total_gpu\nw0,8,16,100,0\n",
-//! )?;
+//! let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu\nw0,8,16,100,0\n";
+//! let tasks = "task_id,arrival_s,duration_s,cpu_cores\nhello,0,12.5,2\nworld,3,4,0.5\n";
+//! let location = Location::text(tasks, workers); // usually Location::Folder("workloads/mixed-100x5".into())
 //!
 //! let mut work_s = 0.0;
-//! let location = Location::Folder(folder.path().to_path_buf());
 //! let scenario = Scenario::open(&location, &mut |task| work_s += task.duration.seconds())?;
 //! assert_eq!((scenario.tasks, scenario.workers.len(), work_s), (2, 1, 16.5));
 //!
@@ -38,10 +31,10 @@
 //!     assert_eq!(seen, None, "the file has no estimates");
 //! }
 //!
-//! std::fs::write(folder.path().join("tasks.csv"), "task_id,arrival_s,duration_s,cpu_cores\nbig,0,1,64\n")?;
-//! let problems = Scenario::open(&location, &mut |_| {}).unwrap_err().to_string();
-//! assert!(problems.contains("tasks.csv:2: task_id: \"big\": fits nowhere: asks for cpu 64"));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! let too_big = Location::text("task_id,arrival_s,duration_s,cpu_cores\nbig,0,1,64\n", workers);
+//! let problems = Scenario::open(&too_big, &mut |_| {}).unwrap_err().to_string();
+//! assert!(problems.starts_with("tasks.csv:2: task_id: \"big\": fits nowhere: asks for cpu 64"));
+//! # Ok::<(), cloudai_workloads::Problems>(())
 //! ```
 //!
 //! What lives where:

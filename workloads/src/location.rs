@@ -25,6 +25,19 @@ pub enum Location {
         /// The settings (`scenario.toml`).
         settings: Option<PathBuf>,
     },
+    /// The contents of the files themselves, for tests and examples.
+    Text {
+        /// The tasks.
+        tasks: String,
+        /// The workers.
+        workers: String,
+        /// Durations of some tasks on some workers.
+        durations: Option<String>,
+        /// Dependencies with a cost of transfer.
+        edges: Option<String>,
+        /// The settings (`scenario.toml`).
+        settings: Option<String>,
+    },
 }
 
 impl Location {
@@ -34,41 +47,67 @@ impl Location {
         Self::Files { tasks, workers, durations: None, edges: None, settings: None }
     }
 
+    /// The content of a file of tasks and of one of workers, and nothing else.
+    pub fn text(tasks: impl Into<String>, workers: impl Into<String>) -> Self {
+        let (tasks, workers) = (tasks.into(), workers.into());
+        Self::Text { tasks, workers, durations: None, edges: None, settings: None }
+    }
+
     /// Finds the files and reads the settings; the scenario has a name afterwards.
     pub(crate) fn resolve(&self) -> Result<(Sources, Settings), Problems> {
-        let (tasks, workers, durations, edges, settings) = match self {
+        let inputs = self.inputs()?;
+        let mut problems = Problems::default();
+        let mut source = |input: Input<'_>| input.source().map_err(|found| problems.append(found)).ok();
+        let (tasks, workers) = (source(inputs.tasks), source(inputs.workers));
+        let durations = inputs.durations.and_then(&mut source);
+        let edges = inputs.edges.and_then(&mut source);
+        let settings = inputs.settings.map_or_else(|| Ok(Settings::default()), Input::settings);
+        let settings = settings.map_err(|found| problems.append(found)).ok();
+        match (tasks, workers, settings) {
+            (Some(tasks), Some(workers), Some(mut settings)) if problems.count() == 0 => {
+                if settings.name.is_empty() {
+                    settings.name = self.default_name();
+                }
+                Ok((Sources { tasks, workers, durations, edges }, settings))
+            }
+            _ => Err(problems),
+        }
+    }
+
+    fn inputs(&self) -> Result<Inputs<'_>, Problems> {
+        let path = |path: &PathBuf| Input::Path(path.clone());
+        Ok(match self {
             Self::Folder(folder) => {
                 if !folder.is_dir() {
                     let message =
                         "is not a folder; expected a scenario: a folder with tasks.csv and workers.csv";
                     return Err(Problems::file(folder, message));
                 }
-                let file = |name| folder.join(name);
-                let optional = |name| Some(file(name)).filter(|path| path.exists());
-                let (durations, edges) = (optional("durations.csv"), optional("edges.csv"));
-                (file("tasks.csv"), file("workers.csv"), durations, edges, optional("scenario.toml"))
+                let file = |name| Input::Path(folder.join(name));
+                let optional = |name| Some(folder.join(name)).filter(|path| path.exists()).map(Input::Path);
+                Inputs {
+                    tasks: file("tasks.csv"),
+                    workers: file("workers.csv"),
+                    durations: optional("durations.csv"),
+                    edges: optional("edges.csv"),
+                    settings: optional("scenario.toml"),
+                }
             }
-            Self::Files { tasks, workers, durations, edges, settings } => {
-                (tasks.clone(), workers.clone(), durations.clone(), edges.clone(), settings.clone())
-            }
-        };
-        let mut problems = Problems::default();
-        let mut source = |path: &Path| Source::new(path).map_err(|found| problems.append(found)).ok();
-        let (tasks, workers) = (source(&tasks), source(&workers));
-        let durations = durations.and_then(|path| source(&path));
-        let edges = edges.and_then(|path| source(&path));
-        let mut settings = read_settings(settings.as_deref()).unwrap_or_else(|found| {
-            problems.append(found);
-            Settings::default()
-        });
-        problems.into_result()?;
-        let (Some(tasks), Some(workers)) = (tasks, workers) else {
-            return Err(Problems::default()); // cannot be: a missing source is a problem
-        };
-        if settings.name.is_empty() {
-            settings.name = self.default_name();
-        }
-        Ok((Sources { tasks, workers, durations, edges }, settings))
+            Self::Files { tasks, workers, durations, edges, settings } => Inputs {
+                tasks: path(tasks),
+                workers: path(workers),
+                durations: durations.as_ref().map(path),
+                edges: edges.as_ref().map(path),
+                settings: settings.as_ref().map(path),
+            },
+            Self::Text { tasks, workers, durations, edges, settings } => Inputs {
+                tasks: Input::Text("tasks.csv", tasks),
+                workers: Input::Text("workers.csv", workers),
+                durations: durations.as_ref().map(|text| Input::Text("durations.csv", text)),
+                edges: edges.as_ref().map(|text| Input::Text("edges.csv", text)),
+                settings: settings.as_ref().map(|text| Input::Text("scenario.toml", text)),
+            },
+        })
     }
 
     /// The name of the folder, or of the file of tasks without its extension.
@@ -79,15 +118,44 @@ impl Location {
                 whole.file_name().map(ToOwned::to_owned)
             }
             Self::Files { tasks, .. } => tasks.file_stem().map(ToOwned::to_owned),
+            Self::Text { .. } => None,
         };
         name.map_or_else(|| "scenario".to_owned(), |name| name.to_string_lossy().into_owned())
     }
 }
 
-fn read_settings(path: Option<&Path>) -> Result<Settings, Problems> {
-    let Some(path) = path else { return Ok(Settings::default()) };
-    let text = std::fs::read_to_string(path).map_err(|error| Problems::io(path, "read", &error))?;
-    Settings::from_toml(&text, path)
+/// The inputs that a location names.
+struct Inputs<'a> {
+    tasks: Input<'a>,
+    workers: Input<'a>,
+    durations: Option<Input<'a>>,
+    edges: Option<Input<'a>>,
+    settings: Option<Input<'a>>,
+}
+
+enum Input<'a> {
+    Path(PathBuf),
+    /// The name for messages, and the content.
+    Text(&'static str, &'a str),
+}
+
+impl Input<'_> {
+    fn source(self) -> Result<Source, Problems> {
+        match self {
+            Self::Path(path) => Source::new(&path),
+            Self::Text(name, text) => Ok(Source::text(name, text)),
+        }
+    }
+
+    fn settings(self) -> Result<Settings, Problems> {
+        match self {
+            Self::Path(path) => {
+                let text = std::fs::read_to_string(&path);
+                Settings::from_toml(&text.map_err(|error| Problems::io(&path, "read", &error))?, &path)
+            }
+            Self::Text(name, text) => Settings::from_toml(text, Path::new(name)),
+        }
+    }
 }
 
 /// The files of a scenario that exist.

@@ -91,7 +91,7 @@ impl fmt::Display for LoadedBecause {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Scenario {
-    /// What reports call it: the name in its settings, else that of its folder or file.
+    /// What reports call it: the name in its settings as read, else that of its folder or file.
     pub name: String,
     /// How it is to be run.
     pub settings: Settings,
@@ -152,10 +152,7 @@ impl Scenario {
         let mut problems = Problems::default();
         let workers = workers::read(&sources.workers).map_err(|found| problems.append(found)).ok();
         let checked = check(&sources.tasks, workers.as_deref()).map_err(|found| problems.append(found)).ok();
-        problems.into_result()?;
-        let (Some(workers), Some(checked)) = (workers, checked) else {
-            return Err(Problems::default()); // cannot be: what is missing is a problem
-        };
+        let (Some(workers), Some(checked)) = (workers, checked) else { return Err(problems) };
         let because = why_load(&sources, &checked);
         let names = Arc::new(checked.names);
         let mut scenario = Self {

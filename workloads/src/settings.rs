@@ -205,9 +205,13 @@ impl Settings {
     ) {
         // The text as it stands: a number must not go through floating point.
         let raw = text.get(value.span()).unwrap_or_default();
-        let value_text = value.get_ref().as_str().unwrap_or(raw);
+        let value_text = match value.get_ref() {
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Integer(_) | toml::Value::Float(_) => raw.replace('_', ""), // as in 1_000
+            _ => raw.to_owned(),
+        };
         let line = Some(line_of(text, key.span().start));
-        match self.set(key.get_ref(), value_text) {
+        match self.set(key.get_ref(), &value_text) {
             Ok(()) => {}
             Err(SettingError::UnknownKey { key }) => {
                 problems.add(line, Some(&key), None, format!("unknown; expected {}", Self::KEYS.join(", ")));
@@ -250,14 +254,14 @@ mod tests {
     fn every_key_is_read_and_shown() {
         let text = "name = 'n'\nsource = \"s\"\nestimates = 'noisy(0.5)'\nkill_at_estimate = true\n\
                     on_full = 'reject'\nstartup_latency_s = 0.1\nstop_latency_s = 2\n\
-                    starvation_threshold_s = 60\ncheckpoint = true\nseed = 7\n";
+                    starvation_threshold_s = 1_060\ncheckpoint = true\nseed = 7\n";
         let settings = read(text).unwrap();
         assert_eq!(settings.startup_latency, Duration::from_micros(100_000));
         let shown: Vec<String> = settings.in_force().into_iter().map(|(k, v)| format!("{k}={v}")).collect();
         assert_eq!(
             shown.join(" "),
             "name=n source=s estimates=noisy(0.5) kill_at_estimate=true on_full=reject startup_latency_s=0.1 \
-             stop_latency_s=2 starvation_threshold_s=60 checkpoint=true seed=7"
+             stop_latency_s=2 starvation_threshold_s=1060 checkpoint=true seed=7"
         );
     }
 

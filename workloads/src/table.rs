@@ -20,8 +20,9 @@ pub(crate) const MAX_AMOUNT: u64 = 1_000_000_000_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) path: PathBuf,
-    /// The content of what can be read only once, such as a pipe.
+    /// The content, of what can be read only once and of what was given as text.
     bytes: Option<Arc<[u8]>>,
+    is_pipe: bool,
 }
 
 impl Source {
@@ -32,11 +33,17 @@ impl Source {
             return Err(Problems::file(path, "is a folder; expected a CSV file"));
         }
         let bytes = if metadata.is_file() { None } else { Some(std::fs::read(path).map_err(failed)?.into()) };
-        Ok(Self { path: path.to_path_buf(), bytes })
+        Ok(Self { path: path.to_path_buf(), is_pipe: bytes.is_some(), bytes })
     }
 
+    /// A content that is in memory, with a name for messages.
+    pub(crate) fn text(name: &str, text: &str) -> Self {
+        Self { path: PathBuf::from(name), bytes: Some(text.as_bytes().into()), is_pipe: false }
+    }
+
+    /// True for a pipe or the like, which can be read only once.
     pub(crate) fn is_pipe(&self) -> bool {
-        self.bytes.is_some()
+        self.is_pipe
     }
 
     fn open(&self) -> Result<Box<dyn Read + Send>, Problems> {

@@ -11,21 +11,34 @@ use crate::task::DEFAULT_REQUEST;
 
 /// A column of `tasks.csv` that may be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the column of the same name")]
 pub enum TaskColumn {
+    /// `cpu_cores`
     CpuCores = tasks::CPU as isize,
+    /// `memory_gb`
     MemoryGb = tasks::MEMORY as isize,
+    /// `storage_gb`
     StorageGb = tasks::STORAGE as isize,
+    /// `gpu_cores`
     GpuCores = tasks::GPU as isize,
+    /// `estimate_s`
     EstimateS = tasks::ESTIMATE as isize,
+    /// `user_id`
     UserId = tasks::USER as isize,
+    /// `docker_image`
     DockerImage = tasks::IMAGE as isize,
+    /// `command`
     Command = tasks::COMMAND as isize,
+    /// `priority`
     Priority = tasks::PRIORITY as isize,
+    /// `deadline_s`
     DeadlineS = tasks::DEADLINE as isize,
+    /// `depends_on`
     DependsOn = tasks::DEPENDS_ON as isize,
+    /// `replicas`
     Replicas = tasks::REPLICAS as isize,
+    /// `gpu_model`
     GpuModel = tasks::GPU_MODEL as isize,
+    /// `labels`
     Labels = tasks::LABELS as isize,
 }
 

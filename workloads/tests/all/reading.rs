@@ -275,3 +275,21 @@ fn the_example_of_topcuoglu_is_read() {
     assert_eq!(scenario.durations.unwrap().get(0, 2), Some(Duration::from_secs(9)));
     assert_eq!(scenario.name, "heft-2002");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_read_once_and_kept() {
+    let folder = crate::support::folder(&[("workers.csv", WORKERS.as_bytes())]);
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    if !made.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: mkfifo makes no pipe here");
+        return;
+    }
+    let write = pipe.clone();
+    let writer = std::thread::spawn(move || std::fs::write(write, "task_id,arrival_s,duration_s\na,0,1\n"));
+    let (scenario, tasks) = read(&Location::files(&pipe, folder.path().join("workers.csv"))).unwrap();
+    writer.join().unwrap().unwrap();
+    assert_eq!((scenario.is_loaded(), tasks.len()), (Some(LoadedBecause::Pipe), 1));
+    assert_eq!(scenario.name, "pipe");
+}

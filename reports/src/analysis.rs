@@ -2,7 +2,7 @@
 
 use cloudai_sim::result::{Comparison, Metrics, StrategyKind, StrategyResult};
 
-use crate::format::{change, duration};
+use crate::format::{change, counted, duration, grouped};
 
 /// The baseline's result, if it ran.
 pub(crate) fn baseline(comparison: &Comparison) -> Option<&StrategyResult> {
@@ -65,7 +65,7 @@ pub(crate) fn queue_sentence(comparison: &Comparison) -> Option<String> {
                 change(queue_makespan, base).map_or_else(String::new, |change| format!(" ({change})"));
             text.push_str(&format!("{change}, where the baseline {} has {}", baseline.spec, duration(base)));
             if queue_makespan < base {
-                text.push_str(": gains over this baseline flatter, so compare with the queue too");
+                text.push_str(": a weak baseline flatters, so compare with the queue too");
             }
         }
     }
@@ -73,13 +73,33 @@ pub(crate) fn queue_sentence(comparison: &Comparison) -> Option<String> {
     Some(text)
 }
 
-/// The strategy with the least makespan, the first of several.
+/// The strategy with the least makespan among those that completed the most tasks; the first of several.
 pub(crate) fn least_makespan(comparison: &Comparison) -> Option<(&StrategyResult, f64)> {
+    let most = comparison.strategies.iter().map(|result| result.metrics.completed).max()?;
     comparison
         .strategies
         .iter()
+        .filter(|result| result.metrics.completed == most)
         .filter_map(|result| {
             result.metrics.makespan_s.filter(|v| v.is_finite()).map(|makespan| (result, makespan))
         })
         .reduce(|best, next| if next.1 < best.1 { next } else { best })
+}
+
+/// A warning where strategies did not complete equally many tasks: who does less work is done sooner.
+pub(crate) fn unequal_sentence(comparison: &Comparison) -> Option<String> {
+    let most = comparison.strategies.iter().map(|result| result.metrics.completed).max()?;
+    let fewer: Vec<String> = comparison
+        .strategies
+        .iter()
+        .filter(|result| result.metrics.completed < most)
+        .map(|result| format!("{} ({})", result.spec, grouped(result.metrics.completed)))
+        .collect();
+    (!fewer.is_empty()).then(|| {
+        let most = counted(most, "task");
+        format!(
+            "Not all completed {most}: {}. Less work takes less time, so compare with care.",
+            fewer.join(", ")
+        )
+    })
 }

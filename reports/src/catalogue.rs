@@ -51,7 +51,6 @@ impl Value {
         match self {
             Self::Missing => None,
             Self::Real(value) => Some(value),
-            #[allow(clippy::cast_precision_loss)]
             Self::Count(count) => Some(count as f64),
         }
     }

@@ -14,29 +14,32 @@ enum Source {
     Change(&'static str),
 }
 
-/// The columns in order, each with its heading and its importance: where the terminal is narrow, the highest numbers
+/// The columns in order, each with its heading in a terminal and on the page, and its importance: where the terminal is narrow, the highest numbers
 /// are left out first.
-const COLUMNS: &[(Source, &str, u8)] = &[
-    (Source::Metric("makespan_s"), "makespan", 0),
-    (Source::Change("makespan_s"), "vs base", 1),
-    (Source::Metric("gap_to_bound"), "gap", 2),
-    (Source::Metric("mean_wait_s"), "wait", 3),
-    (Source::Metric("p95_wait_s"), "p95 wait", 8),
-    (Source::Metric("mean_turnaround_s"), "turnaround", 4),
-    (Source::Metric("resource_utilization"), "util", 5),
-    (Source::Metric("load_variance"), "load var", 9),
-    (Source::Metric("starvation_count"), "starved", 10),
-    (Source::Metric("completed"), "done", 6),
-    (Source::Metric("failed"), "failed", 7),
-    (Source::Metric("rejected"), "rejected", 11),
-    (Source::Metric("gpu_allocation"), "GPU alloc", 12),
+const COLUMNS: &[(Source, &str, &str, u8)] = &[
+    (Source::Metric("makespan_s"), "makespan", "Makespan", 0),
+    (Source::Change("makespan_s"), "vs base", "vs baseline", 1),
+    (Source::Metric("gap_to_bound"), "gap", "Gap", 2),
+    (Source::Metric("mean_wait_s"), "wait", "Mean wait", 3),
+    (Source::Metric("p95_wait_s"), "p95 wait", "p95 wait", 8),
+    (Source::Metric("mean_turnaround_s"), "turnaround", "Mean turnaround", 4),
+    (Source::Metric("resource_utilization"), "util", "Utilization", 5),
+    (Source::Metric("load_variance"), "load var", "Load variance", 9),
+    (Source::Metric("starvation_count"), "starved", "Starved", 10),
+    (Source::Metric("completed"), "done", "Completed", 6),
+    (Source::Metric("failed"), "failed", "Failed", 7),
+    (Source::Metric("rejected"), "rejected", "Rejected", 11),
+    (Source::Metric("gpu_allocation"), "GPU alloc", "GPU allocation", 12),
 ];
 
 /// A column, laid out: one cell a strategy.
 #[derive(Debug)]
 pub(crate) struct Column {
     pub(crate) metric: &'static Metric,
+    /// Its heading in a terminal.
     pub(crate) heading: &'static str,
+    /// Its heading on the page.
+    pub(crate) title: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) importance: u8,
     pub(crate) cells: Vec<Cell>,
@@ -77,7 +80,7 @@ pub(crate) fn columns(comparison: &Comparison) -> Vec<Column> {
 /// A column's cells, all in one unit; `None` if it would be empty throughout, or zero throughout for a misfortune.
 fn lay_out(
     comparison: &Comparison,
-    (source, heading, importance): &(Source, &'static str, u8),
+    (source, heading, title, importance): &(Source, &'static str, &'static str, u8),
 ) -> Option<Column> {
     let (Source::Metric(key) | Source::Change(key)) = source;
     let metric = Metric::by_key(key)?;
@@ -92,7 +95,7 @@ fn lay_out(
         Source::Metric(_) => metric_cells(metric, &values),
         Source::Change(_) => ("%", change_cells(metric, &values, comparison, &base?.metrics)),
     };
-    Some(Column { metric, heading, unit, importance: *importance, cells })
+    Some(Column { metric, heading, title, unit, importance: *importance, cells })
 }
 
 fn metric_cells(metric: &Metric, values: &[Value]) -> (&'static str, Vec<Cell>) {

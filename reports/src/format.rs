@@ -127,6 +127,11 @@ pub(crate) fn grouped(value: u64) -> String {
     text
 }
 
+/// A number of things: `1 task`, `2,000 tasks`.
+pub(crate) fn counted(count: u64, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
 /// A relative change in percent, signed: `+3.2%`; `None` if the base is zero or a value is not finite.
 pub(crate) fn change(value: f64, base: f64) -> Option<String> {
     let percent = (value / base - 1.0) * 100.0;
@@ -216,5 +221,6 @@ mod tests {
         assert_eq!(shortened("abc", 0), "…");
         assert_eq!(wrapped("aa bb cc", 5, 1), "aa bb\n cc");
         assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(counted(1, "task"), "1 task");
     }
 }

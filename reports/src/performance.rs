@@ -6,7 +6,7 @@ use cloudai_sim::result::{Comparison, StrategyResult};
 
 use crate::analysis;
 use crate::catalogue::{Better, CATALOGUE, Metric, Unit, Value, Verdict, provenance};
-use crate::format::{change, csv_number, duration, printable, trimmed};
+use crate::format::{change, counted, csv_number, duration, printable, trimmed};
 
 /// The file's text.
 pub(crate) fn text(comparison: &Comparison, result: &StrategyResult) -> String {
@@ -17,14 +17,13 @@ pub(crate) fn text(comparison: &Comparison, result: &StrategyResult) -> String {
 }
 
 fn write_text(out: &mut String, comparison: &Comparison, result: &StrategyResult) -> std::fmt::Result {
-    let workers = comparison.workers.len();
     writeln!(out, "Strategy: {}", printable(&result.spec))?;
     writeln!(
         out,
-        "Scenario: {} ({} tasks, {workers} worker{})",
+        "Scenario: {} ({}, {})",
         printable(&comparison.scenario),
-        comparison.tasks,
-        if workers == 1 { "" } else { "s" }
+        counted(comparison.tasks, "task"),
+        counted(comparison.workers.len() as u64, "worker")
     )?;
     if !comparison.foreknowledge.is_empty() {
         writeln!(out, "Known beforehand: {}", printable(&comparison.foreknowledge))?;
@@ -115,7 +114,13 @@ fn number(metric: &Metric, value: Value) -> (String, &'static str) {
     let real = match value {
         Value::Missing => return ("-".to_owned(), ""),
         Value::Count(count) => {
-            return (count.to_string(), if metric.unit == Unit::Attempts { "attempts" } else { "tasks" });
+            let unit = match (metric.unit, count) {
+                (Unit::Attempts, 1) => "attempt",
+                (Unit::Attempts, _) => "attempts",
+                (_, 1) => "task",
+                _ => "tasks",
+            };
+            return (count.to_string(), unit);
         }
         Value::Real(real) => real,
     };

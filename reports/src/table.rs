@@ -86,6 +86,7 @@ fn code(mark: Mark) -> &'static str {
 fn notes(comparison: &Comparison, style: TableStyle, out: &mut String) {
     let width = style.width.max(20);
     let mut lines = Vec::new();
+    lines.extend(analysis::unequal_sentence(comparison));
     lines.extend(analysis::bounds_sentence(comparison));
     lines.extend(analysis::queue_sentence(comparison));
     if let (Some(spec), None) = (&comparison.baseline, analysis::baseline(comparison)) {

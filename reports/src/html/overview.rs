@@ -32,6 +32,7 @@ pub(super) fn results(out: &mut String, comparison: &Comparison) {
     out.push_str("<section aria-labelledby=\"results\">\n<h2 id=\"results\">Results</h2>\n");
     let mut sentences = Vec::new();
     sentences.extend(winner(comparison));
+    sentences.extend(analysis::unequal_sentence(comparison));
     sentences.extend(analysis::bounds_sentence(comparison));
     sentences.extend(analysis::queue_sentence(comparison));
     if let (Some(spec), None) = (&comparison.baseline, analysis::baseline(comparison)) {
@@ -77,13 +78,18 @@ fn table(out: &mut String, comparison: &Comparison) {
     out.push_str(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Comparison of strategies\">\n",
     );
-    out.push_str("<table class=\"compare\">\n<caption>★ marks the best value of a column. Green is better than the baseline, red is worse.</caption>\n");
+    let colours = if analysis::baseline(comparison).is_some() {
+        "; green is better than the baseline, red is worse"
+    } else {
+        ""
+    };
+    out.push_str(&format!("<table class=\"compare\">\n<caption><span>★ marks the best value of a column{colours}.</span></caption>\n"));
     out.push_str("<thead><tr><th scope=\"col\">Strategy<small></small></th>");
     for column in &columns {
         out.push_str(&format!(
             "<th scope=\"col\" title=\"{}\">{}<small>{}</small></th>",
             escaped(column.metric.definition),
-            column.heading,
+            column.title,
             column.unit.replace("x bound", "× bound")
         ));
     }
@@ -91,7 +97,7 @@ fn table(out: &mut String, comparison: &Comparison) {
     for (row, result) in comparison.strategies.iter().enumerate() {
         out.push_str(&format!(
             "<tr><th scope=\"row\"><a href=\"#s{row}\">{}</a></th>",
-            escaped(&result.spec)
+            breakable(&result.spec)
         ));
         for column in &columns {
             cell(out, &column.cells[row]);
@@ -100,6 +106,11 @@ fn table(out: &mut String, comparison: &Comparison) {
     }
     out.push_str("</tbody>\n</table>\n</div>\n");
     out.push_str("<p class=\"muted\">The same as <a href=\"comparison.csv\">comparison.csv</a>, with every metric; all of it in <a href=\"report.json\">report.json</a>.</p>\n");
+}
+
+/// A spec that may be broken after its punctuation.
+fn breakable(spec: &str) -> String {
+    spec.split_inclusive(['_', '(', ',', '=']).map(|part| escaped(part) + "<wbr>").collect()
 }
 
 fn cell(out: &mut String, cell: &Cell) {

@@ -43,7 +43,7 @@ fn metrics(out: &mut String, comparison: &Comparison, result: &StrategyResult) {
     let base = analysis::baseline(comparison).filter(|base| base.spec != result.spec);
     let spec = escaped(&result.spec);
     out.push_str(&format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Metrics of {spec}\">\n<table>\n<caption>Metrics of {spec}{}</caption>\n",
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Metrics of {spec}\">\n<table>\n<caption><span>Metrics of {spec}{}</span></caption>\n",
         base.map_or_else(String::new, |base| format!(", and how they compare with {}", escaped(&base.spec)))
     ));
     out.push_str("<thead><tr><th scope=\"col\">Metric</th><th scope=\"col\">Value</th>");
@@ -84,11 +84,12 @@ fn shown(metric: &Metric, value: Value) -> String {
 fn compared(metric: &Metric, own: Value, base: Value) -> String {
     let (Some(own_value), Some(base_value)) = (own.as_f64(), base.as_f64()) else { return "–".to_owned() };
     let change = change(own_value, base_value).map(|text| text.replace('-', "−"));
-    let (class, word) = match metric.verdict(own, base) {
-        Verdict::Better => ("better", "better"),
-        Verdict::Worse => ("worse", "worse"),
+    let word = match metric.verdict(own, base) {
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
         Verdict::Same => return "same".to_owned(),
         Verdict::Open => return change.unwrap_or_else(|| "–".to_owned()),
     };
-    format!("<span class=\"mark {class}\">{} {word}</span>", change.unwrap_or_default()).replace("> ", ">")
+    let change = change.map_or_else(String::new, |change| change + " ");
+    format!("<span class=\"mark {word}\">{change}{word}</span>")
 }

@@ -88,7 +88,6 @@ fn steps(unit: TimeUnit) -> &'static [f64] {
 
 /// About `count` ticks at round values between `low` and `high`.
 fn ticks_between(low: f64, high: f64, preferred: &[f64], count: usize) -> Vec<Tick> {
-    #[allow(clippy::cast_precision_loss)]
     let least = (high - low) / count.max(1) as f64;
     if !least.is_finite() || least <= 0.0 {
         return Vec::new();
@@ -104,7 +103,6 @@ fn ticks_between(low: f64, high: f64, preferred: &[f64], count: usize) -> Vec<Ti
     let first = (low / step).ceil();
     (0..=count + 1)
         .map(|i| {
-            #[allow(clippy::cast_precision_loss)]
             let value = (first + i as f64) * step;
             Tick { value, label: trimmed(value, 6) }
         })
@@ -183,7 +181,7 @@ impl Frame<'_> {
             }
             match sample {
                 Sample::Line(stroke) => {
-                    scene.line(vec![(x, y - 4.0), (x + SAMPLE_WIDTH - 6.0, y - 4.0)], *stroke)
+                    scene.line(vec![(x, y - 4.0), (x + SAMPLE_WIDTH - 6.0, y - 4.0)], *stroke);
                 }
                 Sample::Box(ink) => scene.rect(Area::new(x + 8.0, y - 10.0, 14.0, 11.0), *ink),
             }
@@ -243,7 +241,6 @@ pub(crate) fn stair(
     values: &[f64],
 ) -> Vec<(f64, f64)> {
     let mut points = Vec::with_capacity(values.len() * 2);
-    #[allow(clippy::cast_precision_loss)]
     for (i, &value) in values.iter().enumerate() {
         let height = area.bottom() - y.share(value) * area.h;
         for edge in [i, i + 1] {

@@ -68,7 +68,6 @@ fn draw(comparison: &Comparison, subject: &Subject, fonts: &Fonts) -> Scene {
 
     let widest = comparison.strategies.iter().map(|s| fonts.width(&s.spec, 12.0, false)).fold(0.0, f64::max);
     let left = (widest + 28.0).clamp(62.0, 250.0);
-    #[allow(clippy::cast_precision_loss)]
     let height = (comparison.strategies.len() as f64 * ROW).max(ROW * 2.0);
     let area = Area::new(left, top, WIDTH - left - VALUE_SPACE, height);
     let values = || comparison.strategies.iter().filter_map(|s| value(&s.metrics)).chain(bound);
@@ -78,7 +77,6 @@ fn draw(comparison: &Comparison, subject: &Subject, fonts: &Fonts) -> Scene {
     let unit = TimeUnit::for_all(values());
     let decimals = decimals_for(values().map(|v| v / unit.seconds()));
     for (i, result) in comparison.strategies.iter().enumerate() {
-        #[allow(clippy::cast_precision_loss)]
         let y = area.y + i as f64 * ROW;
         let middle = y + ROW / 2.0 + 4.0;
         let name = fonts.fitted(&result.spec, 12.0, left - 24.0);
@@ -92,7 +90,7 @@ fn draw(comparison: &Comparison, subject: &Subject, fonts: &Fonts) -> Scene {
         let place = Area::new(area.x, y + (ROW - BAR) / 2.0, length.max(0.7), BAR);
         scene.shapes.push(Shape::Rect { area: place, fill: Ink::Fixed(fill), border: None, note: None });
         let gap =
-            bound.filter(|b| *b > 0.0).map_or_else(String::new, |b| format!("  {}×", fixed(value / b, 2)));
+            bound.filter(|b| *b > 0.0).map_or_else(String::new, |b| format!(" · {}×", fixed(value / b, 2)));
         let text = format!("{} {}{gap}", fixed(value / unit.seconds(), decimals), unit.symbol());
         scene.text(area.x + length + 8.0, middle, text, Ink::Text, Anchor::Start);
     }

@@ -8,7 +8,7 @@ use super::axis::{self, Axis, Frame, RIGHT, Sample};
 use super::palette::{BLUE, GREY, ORANGE, PURPLE, VERMILLION};
 use super::scene::{Anchor, Area, Ink, Rgb, Scene, Shape, Stroke, Text, WIDTH};
 use super::text::Fonts;
-use crate::format::duration;
+use crate::format::{counted, duration};
 
 /// More attempts than this are shown as a heat map of load.
 const MOST_BARS: usize = 3_000;
@@ -30,7 +30,6 @@ pub(crate) fn draw(result: &StrategyResult, workers: &[String], fonts: &Fonts) -
     let bars = &result.gantt;
     let lanes = Lanes::of(bars);
     let shown: Vec<u32> = if workers.len() <= 60 {
-        #[allow(clippy::cast_possible_truncation)]
         (0..workers.len() as u32)
             .chain(lanes.count.keys().copied().filter(|w| *w as usize >= workers.len()))
             .collect()
@@ -42,10 +41,10 @@ pub(crate) fn draw(result: &StrategyResult, workers: &[String], fonts: &Fonts) -
     let largest = bars.iter().map(|bar| bar.cpu_cores).filter(|v| v.is_finite()).fold(0.0, f64::max);
 
     let mut scene = Scene::new(format!(
-        "Gantt chart of {}: {} attempts on {} workers.",
+        "Gantt chart of {}: {} on {}.",
         result.spec,
-        bars.len(),
-        shown.len()
+        counted(bars.len() as u64, "attempt"),
+        counted(shown.len() as u64, "worker")
     ));
     let frame = Frame {
         title: format!("Schedule: {}", result.spec),
@@ -58,7 +57,6 @@ pub(crate) fn draw(result: &StrategyResult, workers: &[String], fonts: &Fonts) -
     let widest = shown.iter().map(|&w| fonts.width(&names(w), 12.0, false)).fold(0.0, f64::max);
     let left = (widest + 28.0).clamp(62.0, 190.0);
     let total: usize = shown.iter().map(|w| lanes.count.get(w).copied().unwrap_or(1)).sum();
-    #[allow(clippy::cast_precision_loss)]
     let lane_height = (560.0 / total.max(1) as f64).clamp(2.0, 16.0);
     let gap = if shown.len() <= 60 { 5.0 } else { 1.0 };
 
@@ -69,7 +67,6 @@ pub(crate) fn draw(result: &StrategyResult, workers: &[String], fonts: &Fonts) -
     let mut ground = Vec::new();
     let mut labelled = f64::NEG_INFINITY;
     for (i, &worker) in shown.iter().enumerate() {
-        #[allow(clippy::cast_precision_loss)]
         let height = lanes.count.get(&worker).copied().unwrap_or(1) as f64 * lane_height;
         blocks.insert(worker, y);
         ground.push(Area::new(left, y - gap / 2.0, WIDTH - left - RIGHT, height + gap));
@@ -91,7 +88,6 @@ pub(crate) fn draw(result: &StrategyResult, workers: &[String], fonts: &Fonts) -
     }
     for (bar, &lane) in bars.iter().zip(&lanes.of_bar) {
         let Some(block) = blocks.get(&bar.worker) else { continue };
-        #[allow(clippy::cast_precision_loss)]
         let y = block + lane as f64 * lane_height;
         let (from, to) = (area.x + x.share(bar.start_s) * area.w, area.x + x.share(bar.end_s) * area.w);
         let place = Area::new(from, y, (to - from).max(0.7), lane_height);

@@ -6,6 +6,7 @@ use super::axis::{self, Axis, Frame, Tick};
 use super::palette::{LEVELS, level};
 use super::scene::{Anchor, Area, Ink, Scene, Shape, Stroke, Text, WIDTH};
 use super::text::Fonts;
+use crate::format::counted;
 
 /// More rows or columns than this could not be told apart.
 const MOST_ROWS: usize = 200;
@@ -19,8 +20,11 @@ pub(crate) fn draw(result: &StrategyResult, title: &str, workers: usize, fonts: 
     let timeline = &result.timeline;
     let rows = rows(timeline);
     let columns = rows.first().map_or(0, |row| row.load.len());
-    let mut scene =
-        Scene::new(format!("Heat map of the load of {workers} workers over time under {}.", result.spec));
+    let mut scene = Scene::new(format!(
+        "Heat map of load over time under {}: {}.",
+        result.spec,
+        counted(workers as u64, "worker")
+    ));
     let grouped = if rows.len() < workers { " Each row is the mean of neighbouring workers." } else { "" };
     let frame = Frame {
         title: format!("{title}: {}", result.spec),
@@ -31,11 +35,9 @@ pub(crate) fn draw(result: &StrategyResult, title: &str, workers: usize, fonts: 
     let top = frame.head(&mut scene);
     let widest = rows.iter().map(|row| fonts.width(&row.label, 12.0, false)).fold(0.0, f64::max);
     let left = (widest + 28.0).clamp(62.0, 190.0);
-    #[allow(clippy::cast_precision_loss)]
     let height = (rows.len() as f64 * 30.0).clamp(90.0, 360.0);
     let area = Area::new(left, top, WIDTH - left - BAR_SPACE, height);
 
-    #[allow(clippy::cast_precision_loss)]
     let end =
         timeline.start_s + timeline.load.first().map_or(0, |row| row.load.len()) as f64 * timeline.bin_s;
     axis::horizontal(&mut scene, area, &Axis::time(timeline.start_s, end, "Time", 8), false);
@@ -51,11 +53,9 @@ pub(crate) fn draw(result: &StrategyResult, title: &str, workers: usize, fonts: 
 }
 
 fn label_rows(scene: &mut Scene, area: Area, rows: &[LoadRow], fonts: &Fonts) {
-    #[allow(clippy::cast_precision_loss)]
     let pitch = area.h / rows.len() as f64;
     let mut last = f64::NEG_INFINITY;
     for (i, row) in rows.iter().enumerate() {
-        #[allow(clippy::cast_precision_loss)]
         let y = area.y + (i as f64 + 0.5) * pitch + 4.0;
         if y - last < 14.0 {
             continue;
@@ -103,7 +103,6 @@ fn rows(timeline: &Timeline) -> Vec<LoadRow> {
                 *sum += load;
             }
         }
-        #[allow(clippy::cast_precision_loss)]
         let load: Vec<f64> = sum.into_iter().map(|sum| sum / chunk.len() as f64).collect();
         let label = chunk.first().map(|row| row.label.clone()).unwrap_or_default();
         LoadRow { label, load: coarser(&load, MOST_COLUMNS).0 }
@@ -114,7 +113,6 @@ fn rows(timeline: &Timeline) -> Vec<LoadRow> {
 /// `values` in at most `most` equal bins, and how many old bins make a new one; the last may be of fewer.
 pub(crate) fn coarser(values: &[f64], most: usize) -> (Vec<f64>, usize) {
     let group = values.len().div_ceil(most).max(1);
-    #[allow(clippy::cast_precision_loss)]
     let means = values.chunks(group).map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64).collect();
     (means, group)
 }

@@ -25,7 +25,7 @@ pub(crate) fn series(index: usize) -> Stroke {
         Ink::Fixed(ORANGE),
         Ink::Fixed(SKY),
     ];
-    const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::DashDot, Dash::Dotted];
+    const DASHES: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Mixed, Dash::Dotted];
     Stroke { ink: INKS[index % INKS.len()], width: 2.0, dash: DASHES[index % DASHES.len()] }
 }
 
@@ -33,7 +33,6 @@ pub(crate) fn series(index: usize) -> Stroke {
 pub(crate) const LEVELS: u8 = 64;
 
 /// The level of a load between 0 and 1; what is not a number counts as 0.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 pub(crate) fn level(load: f64) -> u8 {
     let load = if load.is_finite() { load.clamp(0.0, 1.0) } else { 0.0 };
     (load * f64::from(LEVELS - 1)).round() as u8

@@ -117,7 +117,6 @@ impl Painter<'_> {
         Ok(())
     }
 
-    #[allow(clippy::cast_precision_loss)]
     fn cells(&mut self, area: Area, columns: usize, levels: &[u8]) -> Drawn {
         if columns == 0 || levels.is_empty() {
             return Ok(());
@@ -205,7 +204,6 @@ fn pixels(units: f64) -> i32 {
 }
 
 /// A float as a pixel index; what is not finite lands at 0.
-#[allow(clippy::cast_possible_truncation)]
 fn whole(value: f64) -> i32 {
     value.clamp(-1e6, 1e6) as i32
 }

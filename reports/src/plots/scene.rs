@@ -20,7 +20,6 @@ impl Rgb {
 
     /// The colour that lies `t` of the way to `other`, t between 0 and 1.
     pub(crate) fn mixed(self, other: Self, t: f64) -> Self {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let mix =
             |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * t).round().clamp(0.0, 255.0) as u8;
         Self(mix(self.0, other.0), mix(self.1, other.1), mix(self.2, other.2))
@@ -48,7 +47,7 @@ pub(crate) enum Dash {
     Solid,
     Dashed,
     Dotted,
-    DashDot,
+    Mixed,
 }
 
 impl Dash {
@@ -58,7 +57,7 @@ impl Dash {
             Self::Solid => &[],
             Self::Dashed => &[5.0, 2.5],
             Self::Dotted => &[1.5, 1.5],
-            Self::DashDot => &[6.0, 2.0, 1.5, 2.0],
+            Self::Mixed => &[6.0, 2.0, 1.5, 2.0],
         }
     }
 }

@@ -54,7 +54,6 @@ pub(crate) fn queue(result: &StrategyResult, fonts: &Fonts) -> Scene {
     let mut scene = Scene::new(format!("Number of waiting tasks over time under {}.", result.spec));
     let peak = timeline.queue.iter().copied().enumerate().filter(|(_, v)| v.is_finite());
     let peak = peak.reduce(|best, next| if next.1 > best.1 { next } else { best });
-    #[allow(clippy::cast_precision_loss)]
     let subtitle = peak.filter(|(_, most)| *most > 0.0).map_or_else(
         || "No task ever waited.".to_owned(),
         |(bin, most)| {
@@ -81,7 +80,6 @@ pub(crate) fn queue(result: &StrategyResult, fonts: &Fonts) -> Scene {
 fn lay_out(scene: &mut Scene, frame: &Frame<'_>, timeline: &Timeline, bins: usize) -> (Area, Axis) {
     let top = frame.head(scene);
     let area = Area::new(LEFT, top, WIDTH - LEFT - RIGHT, HEIGHT);
-    #[allow(clippy::cast_precision_loss)]
     let x = Axis::time(timeline.start_s, timeline.start_s + bins as f64 * timeline.bin_s, "Time", 9);
     axis::horizontal(scene, area, &x, true);
     (area, x)
@@ -89,7 +87,6 @@ fn lay_out(scene: &mut Scene, frame: &Frame<'_>, timeline: &Timeline, bins: usiz
 
 fn points(area: Area, x: &Axis, y: &Axis, timeline: &Timeline, values: &[f64]) -> Vec<(f64, f64)> {
     let (values, group) = coarser(values, MOST_BINS);
-    #[allow(clippy::cast_precision_loss)]
     axis::stair(area, x, y, timeline.start_s, timeline.bin_s * group as f64, &values)
 }
 

@@ -44,13 +44,13 @@ fn write_scene(out: &mut String, scene: &Scene, place: Place) -> std::fmt::Resul
     for shape in &scene.shapes {
         match shape {
             Shape::Rect { area, fill, border, note } => {
-                rect(out, *area, *fill, *border, note.as_deref(), place)?
+                rect(out, *area, *fill, *border, note.as_deref(), place)
             }
-            Shape::Line { points, stroke } => line(out, points, *stroke, place)?,
-            Shape::Under { points, base, fill } => under(out, points, *base, *fill, place)?,
-            Shape::Cells { area, columns, levels } => cells(out, *area, *columns, levels)?,
-            Shape::Text(text) => write_text(out, text, place)?,
-        }
+            Shape::Line { points, stroke } => line(out, points, *stroke, place),
+            Shape::Under { points, base, fill } => under(out, points, *base, *fill, place),
+            Shape::Cells { area, columns, levels } => cells(out, *area, *columns, levels),
+            Shape::Text(text) => write_text(out, text, place),
+        }?;
         out.push('\n');
     }
     out.push_str("</svg>\n");
@@ -95,9 +95,8 @@ fn line(out: &mut String, points: &[(f64, f64)], stroke: Stroke, place: Place) -
 }
 
 fn under(out: &mut String, points: &[(f64, f64)], base: f64, fill: Ink, place: Place) -> std::fmt::Result {
-    let (Some(first), Some(last)) = (points.first(), points.last()) else { return Ok(()) };
+    let Some(first) = points.first() else { return Ok(()) };
     let d = format!("{}V{}H{}Z", path(points), num(base), num(first.0));
-    let _ = last;
     write!(out, "<path d=\"{d}\"{} fill-opacity=\".16\"/>", paint("fill", fill, place))
 }
 
@@ -107,14 +106,12 @@ fn cells(out: &mut String, area: Area, columns: usize, levels: &[u8]) -> std::fm
         return Ok(());
     }
     let rows = levels.len() / columns;
-    #[allow(clippy::cast_precision_loss)]
     let (w, h) = (area.w / columns as f64, area.h / rows as f64);
     let mut paths: BTreeMap<u8, String> = BTreeMap::new();
     for (row, line) in levels.chunks_exact(columns).enumerate() {
         let mut column = 0;
         for run in line.chunk_by(PartialEq::eq) {
             let d = paths.entry(run[0]).or_default();
-            #[allow(clippy::cast_precision_loss)]
             write!(d, "M{} {}h{}v{}h-{}z", num(column as f64), row, run.len(), 1, run.len())?;
             column += run.len();
         }

@@ -30,7 +30,6 @@ impl Fonts {
     /// A font size (pixels an em) as ab_glyph's scale (pixels between ascent and descent).
     fn scale(face: &FontRef<'_>, size: f64) -> PxScale {
         let em = face.units_per_em().unwrap_or(2048.0);
-        #[allow(clippy::cast_possible_truncation)]
         PxScale::from(size as f32 * face.height_unscaled() / em)
     }
 
@@ -53,15 +52,12 @@ impl Fonts {
         let face = self.face(bold);
         let scale = Self::scale(face, size);
         let scaled = face.as_scaled(scale);
-        #[allow(clippy::cast_possible_truncation)]
         let mut x = offset as f32;
         for c in text.chars() {
             let id = face.glyph_id(c);
             if let Some(outline) = face.outline_glyph(id.with_scale_and_position(scale, point(x, 0.0))) {
                 let bounds = outline.px_bounds();
-                #[allow(clippy::cast_possible_truncation)]
                 let (left, top) = (bounds.min.x as i32, bounds.min.y as i32);
-                #[allow(clippy::cast_possible_wrap)]
                 outline.draw(|column, row, cover| put((left + column as i32, top + row as i32, cover)));
             }
             x += scaled.h_advance(id);

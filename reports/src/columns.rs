@@ -29,7 +29,7 @@ const COLUMNS: &[(Source, &str, &str, u8)] = &[
     (Source::Metric("completed"), "done", "Completed", 6),
     (Source::Metric("failed"), "failed", "Failed", 7),
     (Source::Metric("rejected"), "rejected", "Rejected", 11),
-    (Source::Metric("gpu_allocation"), "GPU alloc", "GPU allocation", 12),
+    (Source::Metric("gpu_allocation"), "GPU alloc", "GPU allocation", 5),
 ];
 
 /// A column, laid out: one cell a strategy.

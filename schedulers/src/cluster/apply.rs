@@ -136,7 +136,12 @@ impl Cluster {
                     node.open_predecessors -= 1;
                 }
                 let (open, Some(successor)) = (node.open_predecessors, node.task) else { continue };
-                if !completed && !self.tasks.at(successor.slot).state.is_terminal() {
+                // It may have been cancelled long ago, and its slot be another task's.
+                let alive = self.tasks.get(successor).is_some_and(|record| !record.state.is_terminal());
+                if !alive {
+                    continue;
+                }
+                if !completed {
                     self.end_one(successor, TaskState::Cancelled);
                     self.effects.push(Effect::Ended { task: successor });
                     ended.push(successor);
@@ -149,14 +154,18 @@ impl Cluster {
 
     /// Lets a task whose last predecessor has completed into the queue, or on in its lane.
     fn release_successor(&mut self, task: TaskId) {
-        self.make_eligible(task);
-        let record = self.tasks.at(task.slot);
-        match record.state {
+        let (state, lane) = (self.tasks.at(task.slot).state, self.tasks.at(task.slot).lane);
+        match state {
             TaskState::Blocked => {
+                self.make_eligible(task);
                 self.blocked -= 1;
                 self.queue.insert(&mut self.tasks, task.slot);
             }
-            TaskState::Bound => self.dirty_lanes.extend(record.lane),
+            TaskState::Bound => {
+                self.make_eligible(task);
+                self.dirty_lanes.extend(lane);
+            }
+            // An edge that was declared too late: the task's place in the queue must not change.
             _ => return,
         }
         self.events.push(ClusterEvent::TaskReleased(task));

@@ -104,3 +104,22 @@ fn a_bound_successor_whose_worker_drains_is_blocked_again() {
     });
     assert_eq!(driver.run(&mut strategy).unwrap(), ["0.1 w0 0-10 completed", "1.1 w0 10-12 completed"]);
 }
+
+#[test]
+fn a_cancelled_successor_leaves_the_next_tenant_of_its_slot_alone() {
+    let jobs = [job(0, 0, 10, 1), job(1, 0, 1, 1).after(0, 0), job(2, 2, 5, 1), job(3, 3, 1, 1).after(2, 0)];
+    for fails in [true, false] {
+        let mut driver = Driver::new(vec![worker(1, 0)], &jobs);
+        driver.cancel_at(1, 1);
+        let mut strategy = FirstFit;
+        driver.attach(&mut strategy);
+        assert!(driver.step(&mut strategy));
+        if fails {
+            let task = find(&driver.cluster.view(), 0);
+            driver.at(5, Event::Failed { task, attempt: 1, reason: FailureReason::Error });
+        }
+        while driver.step(&mut strategy) {}
+        assert_eq!(driver.ended[&2], TaskState::Completed);
+        assert_eq!(driver.ended[&3], TaskState::Completed);
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! - `driver.rs`: a small driver with virtual time; `support.rs`: jobs, workers and strategies of the tests
 //! - one module for each capability of the trait and the view, on examples computed by hand
+//! - `totality.rs`: what used to panic or go wrong, and must not again
 
 mod dependencies;
 mod devices;
@@ -15,4 +16,5 @@ mod reservations;
 mod restart;
 mod rollouts;
 mod support;
+mod totality;
 mod workers;

@@ -238,6 +238,13 @@ impl Cluster {
 /// The devices of a part exist, are as many as asked for, and have enough left.
 fn check_devices(task: TaskId, request: &Request, part: &Part, record: &WorkerRecord) -> Result<(), Refusal> {
     let gpu = request.gpu;
+    // No device was chosen because there is none: that says more than that the choice is wrong.
+    if part.devices.is_empty() && choose_devices(&record.devices, gpu).is_none() {
+        let (worker, resource, needed) = (part.worker, Resource::Gpu, u64::from(gpu.milli()));
+        let whole = u64::from(record.room.free_gpus) * u64::from(MILLI_PER_GPU);
+        let free = if gpu.is_fraction() { u64::from(record.room.widest_gpu) } else { whole };
+        return Err(Refusal::DoesNotFit { worker, resource, needed, free });
+    }
     let expected =
         if gpu.is_fraction() { 1 } else { u64::from(gpu.whole_devices()) * u64::from(part.replicas) };
     let exist = part.devices.iter().all(|device| (device as usize) < record.devices.len());

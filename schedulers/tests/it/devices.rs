@@ -74,3 +74,22 @@ fn devices_that_do_not_match_are_refused() {
     });
     driver.run(&mut strategy).unwrap();
 }
+
+#[test]
+fn a_full_device_is_named_with_what_is_free() {
+    let jobs = [job(0, 0, 10, 1).gpu(700), job(1, 0, 10, 1).gpu(400), job(2, 0, 10, 1).gpu(1000)];
+    let mut driver = Driver::new(vec![worker(8, 1)], &jobs);
+    let mut strategy = Pass(|cx: &mut SchedulingContext<'_>| {
+        let queue: Vec<_> = cx.view().queue().collect();
+        if queue.len() < 3 {
+            return FirstFit.schedule_on(cx);
+        }
+        let worker = WorkerId(0);
+        cx.assign(queue[0], worker).unwrap();
+        let full = |needed, free| Err(Refusal::DoesNotFit { worker, resource: Resource::Gpu, needed, free });
+        assert_eq!(cx.place(queue[1], Placement::single(worker, DeviceSet::single(0))), full(400, 300));
+        assert_eq!(cx.assign(queue[1], worker), full(400, 300), "the shorthand says the same");
+        assert_eq!(cx.assign(queue[2], worker), full(1000, 0), "no device is whole");
+    });
+    driver.run(&mut strategy).unwrap();
+}

@@ -32,6 +32,7 @@ impl Cluster {
                 if !self.start_from_lane(task, worker) {
                     break;
                 }
+                self.version += 1;
                 self.events.push(ClusterEvent::LaneStarted(task));
             }
         }

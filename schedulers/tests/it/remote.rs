@@ -73,3 +73,17 @@ fn a_stop_meant_for_an_earlier_attempt_does_not_hit_the_next() {
     let stops = effects.iter().filter(|effect| matches!(effect, Effect::Stop { .. })).count();
     assert_eq!(stops, 1);
 }
+
+#[test]
+fn the_version_grows_with_lane_starts_too() {
+    let mut cluster = Cluster::new(ClusterConfig::default(), vec![worker(1, 0)]).unwrap();
+    let tasks: Vec<TaskId> = (0..2).map(|index| cluster.submit(job(index, 0, 10, 1).spec)).collect();
+    for &task in &tasks {
+        cluster.decide(Decision::Bind { task, worker: WorkerId(0) }).unwrap();
+    }
+    cluster.apply(Event::Completed { task: tasks[0], attempt: 1 }).unwrap();
+    let before = cluster.view().version();
+    cluster.advance_lanes();
+    assert_eq!(cluster.view().task(tasks[1]).unwrap().state(), TaskState::Assigned);
+    assert!(cluster.view().version() > before);
+}

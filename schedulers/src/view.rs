@@ -1,5 +1,7 @@
 //! What a strategy may see.
 
+use smallvec::SmallVec;
+
 use crate::cluster::{
     AfterStop, Cluster, Part, Placement, QueueCursor, TaskRecord, TaskState, Totals, WorkerRecord,
     WorkerState,
@@ -62,12 +64,12 @@ impl<'a> ClusterView<'a> {
     /// [`WorkerView::running`] is at hand.
     #[must_use]
     pub fn running(&self) -> Vec<(Time, TaskId)> {
-        let mut all: Vec<(Time, TaskId)> =
-            self.cluster.workers.iter().flat_map(|worker| worker.running.iter().copied()).collect();
+        let overdue = self.now() + Time::TICK;
+        let entries = self.cluster.workers.iter().flat_map(|worker| &worker.running);
+        let mut all: Vec<(Time, TaskId)> = entries.map(|&(end, task)| (end.max(overdue), task)).collect();
         all.sort_unstable();
         all.dedup();
-        let overdue = self.now() + Time::TICK;
-        all.into_iter().map(|(end, task)| (end.max(overdue), task)).collect()
+        all
     }
 
     // ---- Expectations ----
@@ -512,8 +514,13 @@ impl<'a> WorkerView<'a> {
     /// What holds resources here, by (expected end, index), this pass's own starts included. An expected end that is
     /// past counts as one microsecond from now.
     pub fn running(&self) -> impl Iterator<Item = (Time, TaskId)> + use<'a> {
-        let overdue = self.cluster.now + Time::TICK;
-        self.record.running.iter().map(move |&(end, task)| (end.max(overdue), task))
+        let soon = self.cluster.now + Time::TICK;
+        let (overdue, ahead) =
+            self.record.running.split_at(self.record.running.partition_point(|&(end, _)| end <= soon));
+        let mut overdue: SmallVec<[(Time, TaskId); 8]> =
+            overdue.iter().map(|&(_, task)| (soon, task)).collect();
+        overdue.sort_unstable();
+        overdue.into_iter().chain(ahead.iter().copied())
     }
 
     /// The tasks that wait in its lane, in order.

@@ -103,3 +103,24 @@ fn an_overdue_task_counts_as_ending_in_a_microsecond() {
         ]
     );
 }
+
+#[test]
+fn overdue_tasks_tie_and_come_in_index_order() {
+    let jobs = [job(0, 0, 50, 1).estimate(9), job(1, 0, 50, 1).estimate(5), job(2, 0, 50, 1).estimate(20)];
+    let mut driver = Driver::new(vec![worker(3, 0)], &jobs);
+    let mut strategy = Easy;
+    driver.attach(&mut strategy);
+    driver.step(&mut strategy);
+    let listed = |driver: &Driver| {
+        let view = driver.cluster.view();
+        let all: Vec<_> = view.running().iter().map(|&(end, task)| (end, task.index())).collect();
+        let worker: Vec<_> =
+            view.workers().next().unwrap().running().map(|(end, task)| (end, task.index())).collect();
+        assert_eq!(all, worker);
+        all
+    };
+    assert_eq!(listed(&driver), [(at(5), 1), (at(9), 0), (at(20), 2)]);
+    driver.cluster.advance(at(12)).unwrap();
+    let soon = at(12) + Time::TICK;
+    assert_eq!(listed(&driver), [(soon, 0), (soon, 1), (at(20), 2)]);
+}

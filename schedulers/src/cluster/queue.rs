@@ -70,7 +70,7 @@ impl Queue {
 
     /// The next task behind `cursor`, and moves the cursor onto it.
     pub(crate) fn advance(&self, tasks: &TaskTable, cursor: &mut QueueCursor) -> Option<TaskId> {
-        let mut slot = cursor.last.map_or(self.head, |last| tasks.at(last).next);
+        let mut slot = cursor.last.map_or(self.head, |last| tasks.next_of(last));
         while slot != NIL && tasks.at(slot).state != TaskState::Queued {
             slot = tasks.at(slot).next;
         }

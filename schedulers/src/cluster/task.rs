@@ -159,12 +159,12 @@ impl TaskTable {
     /// The record of `id`, or `None` if the task has ended and its slot was given back.
     #[inline]
     pub(crate) fn get(&self, id: TaskId) -> Option<&TaskRecord> {
-        self.records.get(id.slot()).filter(|record| record.index == id.index)
+        self.records.get(id.slot()).filter(|record| record.index == id.index && id.index != NIL)
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, id: TaskId) -> Option<&mut TaskRecord> {
-        self.records.get_mut(id.slot()).filter(|record| record.index == id.index)
+        self.records.get_mut(id.slot()).filter(|record| record.index == id.index && id.index != NIL)
     }
 
     /// The record in a slot known to be taken.
@@ -176,6 +176,12 @@ impl TaskTable {
     #[inline]
     pub(crate) fn at_mut(&mut self, slot: u32) -> &mut TaskRecord {
         &mut self.records[slot as usize]
+    }
+
+    /// What follows `slot` in the queue; nothing if the slot is that of another table, a fork's.
+    #[inline]
+    pub(crate) fn next_of(&self, slot: u32) -> u32 {
+        self.records.get(slot as usize).map_or(NIL, |record| record.next)
     }
 
     #[inline]

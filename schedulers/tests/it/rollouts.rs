@@ -89,3 +89,20 @@ fn a_fork_and_its_original_go_their_own_ways() {
     assert_eq!(format!("{fork:?}"), after_fork);
     assert_eq!(fork.view().task(tasks[1]).unwrap().state(), TaskState::Running);
 }
+
+#[test]
+fn a_cursor_of_a_larger_fork_is_harmless_elsewhere() {
+    let mut driver = Driver::new(vec![worker(1, 0)], &[job(0, 0, 10, 1), job(1, 0, 1, 1)]);
+    let mut strategy = Pass(|cx: &mut SchedulingContext<'_>| {
+        let mut cursor = QueueCursor::default();
+        let mut fork = cx.fork();
+        for index in 10..20 {
+            fork.submit(job(index, 0, 1, 1).spec);
+        }
+        fork.pass(&mut Pass(|cx: &mut SchedulingContext<'_>| while cx.next_queued(&mut cursor).is_some() {}));
+        let _ = cx.next_queued(&mut cursor);
+        start_in(cx, Order::Queue);
+    });
+    assert_eq!(driver.run(&mut strategy).unwrap().len(), 2);
+    assert_eq!(driver.cluster.now(), Time::ZERO + crate::support::secs(11));
+}

@@ -45,3 +45,16 @@ fn an_edge_declared_too_late_does_not_disturb_the_queue() {
     cluster.apply(Event::Completed { task: tasks[0], attempt: 1 }).unwrap();
     invariants::check(&cluster).unwrap();
 }
+
+#[test]
+fn a_forged_id_of_a_free_slot_is_unknown() {
+    let mut cluster = Cluster::new(ClusterConfig::default(), vec![worker(4, 1)]).unwrap();
+    let gone = cluster.submit(job(0, 0, 10, 1).spec);
+    cluster.apply(Event::Cancelled { task: gone }).unwrap();
+    cluster.end_instant();
+    let task = forged(u32::MAX, gone.slot() as u32);
+    assert_eq!(cluster.apply(Event::TransferOver { task }), Err(EventError::UnknownTask(task)));
+    assert_eq!(cluster.apply(Event::Cancelled { task }), Err(EventError::UnknownTask(task)));
+    let reject = Decision::Reject { task, reason: "forged".into() };
+    assert_eq!(cluster.decide(reject), Err(Refusal::UnknownTask(task)));
+}

@@ -119,7 +119,7 @@ impl ClusterView<'_> {
     /// devices are not free.
     #[must_use]
     pub fn placement_on(&self, task: TaskId, worker: WorkerId) -> Option<Placement> {
-        let gpu = self.task(task)?.spec().request.gpu;
+        let gpu = self.spec_of(task)?.request.gpu;
         let devices = choose_devices(self.worker(worker)?.free_devices(), gpu)?;
         Some(Placement::single(worker, devices))
     }

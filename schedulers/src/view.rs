@@ -72,7 +72,7 @@ impl<'a> ClusterView<'a> {
         all
     }
 
-    // ---- Expectations ----
+    // ---- Expectations: no time at all for a task that is not there ----
 
     /// The nominal run time to be expected: the user's estimate if there is one, else a prediction.
     #[must_use]
@@ -86,7 +86,8 @@ impl<'a> ClusterView<'a> {
         self.cluster.predicted_nominal(task)
     }
 
-    /// The run time to be expected on `worker`: known for the pair, or the expected nominal time at its speed.
+    /// The run time to be expected on `worker`: known for the pair, or the expected nominal time at its speed;
+    /// [`Duration::MAX`] on a worker that is not there.
     #[must_use]
     pub fn expected_run(&self, task: TaskId, worker: WorkerId) -> Duration {
         self.cluster.run_time_on(task, worker, self.expected_nominal(task))
@@ -130,21 +131,26 @@ impl<'a> ClusterView<'a> {
         self.cluster.capacity()
     }
 
-    // ---- Finding workers ----
+    // ---- Finding workers: none for a task that has ended or never was, and none that never joined ----
 
     /// True if `task` (one replica of a gang) can start on `worker` now.
     #[must_use]
     pub fn fits(&self, task: TaskId, worker: WorkerId) -> bool {
-        let request = &self.cluster.tasks.spec(task.slot).request;
-        self.cluster.rooms.room(worker.index()).holds(request) && self.may_start(task, worker)
+        let Some(spec) = self.spec_of(task) else { return false };
+        worker.index() < self.cluster.workers.len()
+            && self.cluster.rooms.room(worker.index()).holds(&spec.request)
+            && self.may_start(task, worker)
     }
 
     /// True if `worker` takes work and could hold `task` (one replica of a gang) if it were empty.
     #[must_use]
     pub fn can_ever_hold(&self, task: TaskId, worker: WorkerId) -> bool {
-        let record = &self.cluster.workers[worker.index()];
+        let (Some(spec), Some(record)) = (self.spec_of(task), self.cluster.workers.get(worker.index()))
+        else {
+            return false;
+        };
         record.state == WorkerState::Active
-            && record.capacity.holds(&self.cluster.tasks.spec(task.slot).request)
+            && record.capacity.holds(&spec.request)
             && self.cluster.is_allowed(task, worker)
             && !self.cluster.is_avoided(task, worker)
     }
@@ -159,7 +165,7 @@ impl<'a> ClusterView<'a> {
     /// root of the index.
     #[must_use]
     pub fn surely_full_for(&self, task: TaskId) -> bool {
-        !self.cluster.rooms.most().holds(&self.cluster.tasks.spec(task.slot).request)
+        self.spec_of(task).is_none_or(|spec| !self.cluster.rooms.most().holds(&spec.request))
     }
 
     /// The first worker, in index order, that `task` (one replica of a gang) fits on now.
@@ -171,7 +177,7 @@ impl<'a> ClusterView<'a> {
     /// The first such worker at or behind `from`.
     #[must_use]
     pub fn first_fit_from(&self, task: TaskId, from: WorkerId) -> Option<WorkerId> {
-        let request = &self.cluster.tasks.spec(task.slot).request;
+        let request = &self.spec_of(task)?.request;
         let mut from = from.index();
         loop {
             let worker = self.cluster.rooms.next(from, request)?;
@@ -207,9 +213,9 @@ impl<'a> ClusterView<'a> {
     /// then index. Fast if the strategy declares [`Indexes::best_fit`](crate::Indexes::best_fit).
     pub fn fullest_first(&self, task: TaskId) -> impl Iterator<Item = WorkerId> + use<'a> {
         let (cluster, view) = (self.cluster, *self);
-        let request = &cluster.tasks.spec(task.slot).request;
-        let indexed = cluster.fullest.as_ref().map(|fullest| {
-            let from = (request.cpu_milli, 0, 0);
+        let least_cpu = self.spec_of(task).map(|spec| spec.request.cpu_milli);
+        let indexed = cluster.fullest.as_ref().zip(least_cpu).map(|(fullest, least_cpu)| {
+            let from = (least_cpu, 0, 0);
             fullest
                 .range(from..)
                 .map(|&(_, _, worker)| WorkerId(worker))
@@ -249,7 +255,7 @@ impl<'a> ClusterView<'a> {
     /// Places every replica of `task` on the workers that `order` gives, as many on each as fit; `None` if they do
     /// not all fit. A plain task goes to the first worker.
     pub fn place_in_order(&self, task: TaskId, order: impl Iterator<Item = WorkerId>) -> Option<Placement> {
-        let spec = self.cluster.tasks.spec(task.slot);
+        let spec = self.spec_of(task)?;
         if spec.replicas == 1 {
             let mut order = order;
             return self.placement_on(task, order.next()?);
@@ -257,13 +263,19 @@ impl<'a> ClusterView<'a> {
         let mut parts: Vec<Part> = Vec::new();
         let mut missing = spec.replicas;
         for worker in order {
-            missing -=
-                add_parts(&self.cluster.workers[worker.index()], worker, &spec.request, missing, &mut parts);
+            let record = self.cluster.workers.get(worker.index())?;
+            missing -= add_parts(record, worker, &spec.request, missing, &mut parts);
             if missing == 0 {
                 return Some(Placement::gang(&parts));
             }
         }
         None
+    }
+
+    /// What a task asks for, if it is there to be placed.
+    pub(crate) fn spec_of(&self, task: TaskId) -> Option<&'a TaskSpec> {
+        let alive = self.cluster.tasks.get(task).is_some_and(|record| !record.state.is_terminal());
+        alive.then(|| self.cluster.tasks.spec(task.slot))
     }
 
     /// True if nothing but amounts stands against a start of `task` on `worker` now.

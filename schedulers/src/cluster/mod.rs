@@ -284,10 +284,10 @@ impl Cluster {
         self.holding
     }
 
-    /// The largest used share of `worker` over cpu, memory and GPU, in billionths.
+    /// The largest used share of `worker` over cpu, memory and GPU, in billionths; 0 if it never joined.
     #[must_use]
     pub fn load(&self, worker: WorkerId) -> u64 {
-        self.workers[worker.index()].load()
+        self.workers.get(worker.index()).map_or(0, WorkerRecord::load)
     }
 
     fn build_indexes(&mut self) {
@@ -411,18 +411,22 @@ impl Cluster {
 
     /// The nominal run time that may be expected: the user's estimate, or else a prediction.
     pub(crate) fn expected_nominal(&self, task: TaskId) -> Duration {
+        if self.tasks.get(task).is_none() {
+            return Duration::ZERO;
+        }
         let spec = self.tasks.spec(task.slot);
         spec.estimate.unwrap_or_else(|| self.predictor.predict(spec))
     }
 
     pub(crate) fn predicted_nominal(&self, task: TaskId) -> Duration {
-        self.predictor.predict(self.tasks.spec(task.slot))
+        self.tasks.get(task).map_or(Duration::ZERO, |_| self.predictor.predict(self.tasks.spec(task.slot)))
     }
 
     /// The run time of `task` on `worker` if its nominal run time is `nominal` and no better is known.
     pub(crate) fn run_time_on(&self, task: TaskId, worker: WorkerId, nominal: Duration) -> Duration {
         let known = self.config.known_run_times.as_ref().and_then(|known| known.get(&(task.index, worker.0)));
-        known.copied().unwrap_or_else(|| self.specs[worker.index()].speed.run_time(nominal))
+        let at_its_speed = || self.specs.get(worker.index()).map(|spec| spec.speed.run_time(nominal));
+        known.copied().or_else(at_its_speed).unwrap_or(Duration::MAX)
     }
 
     /// The slowest part of a placement decides.

@@ -14,15 +14,19 @@ impl DeviceSet {
     /// No device.
     pub const EMPTY: Self = Self(0);
 
-    /// The set of one device. `device` is below [`MAX_GPUS_PER_WORKER`](crate::model::MAX_GPUS_PER_WORKER).
+    /// The set of one device; of none if `device` is not below
+    /// [`MAX_GPUS_PER_WORKER`](crate::model::MAX_GPUS_PER_WORKER).
     #[must_use]
     pub const fn single(device: u32) -> Self {
-        Self(1 << device)
+        match 1u64.checked_shl(device) {
+            Some(bit) => Self(bit),
+            None => Self::EMPTY,
+        }
     }
 
-    /// Adds a device.
+    /// Adds a device, if it is one that a worker can have.
     pub const fn insert(&mut self, device: u32) {
-        self.0 |= 1 << device;
+        self.0 |= Self::single(device).0;
     }
 
     /// How many devices are in the set.

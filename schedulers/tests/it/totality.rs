@@ -31,7 +31,6 @@ fn ask_without_task(cluster: &Cluster, task: TaskId) {
     assert_eq!((view.first_fit(task), view.best_fit(task), view.least_committed(task)), (None, None, None));
     assert_eq!(view.feasible(task).chain(view.fullest_first(task)).count(), 0);
     assert!(view.surely_full_for(task));
-    assert_eq!((view.expected_nominal(task), view.predicted_nominal(task)), (Duration::ZERO, Duration::ZERO));
     assert_eq!(view.predecessors(task).count() + view.successors(task).count(), 0);
 }
 
@@ -57,4 +56,73 @@ fn a_forged_id_of_a_free_slot_is_unknown() {
     assert_eq!(cluster.apply(Event::Cancelled { task }), Err(EventError::UnknownTask(task)));
     let reject = Decision::Reject { task, reason: "forged".into() };
     assert_eq!(cluster.decide(reject), Err(Refusal::UnknownTask(task)));
+}
+
+#[test]
+fn a_view_answers_for_tasks_and_workers_that_are_not_there() {
+    let mut cluster = Cluster::new(ClusterConfig::default(), vec![worker(4, 1); 2]).unwrap();
+    let gone = cluster.submit(job(0, 0, 10, 1).spec);
+    let there = cluster.submit(job(1, 0, 10, 1).spec);
+    cluster.apply(Event::Cancelled { task: gone }).unwrap();
+    ask_without_task(&cluster, gone);
+    assert!(cluster.view().task(gone).is_some(), "until the instant ends");
+    cluster.end_instant();
+    for indexes in [false, true] {
+        cluster.keep_indexes(cloudai_schedulers::Indexes { best_fit: indexes, committed_work: indexes });
+        for task in [gone, forged(7, 99), forged(7, 1), forged(u32::MAX, gone.slot() as u32)] {
+            ask_without_task(&cluster, task);
+            let view = cluster.view();
+            assert!(view.task(task).is_none());
+            let expected = (view.expected_nominal(task), view.predicted_nominal(task));
+            assert_eq!(expected, (Duration::ZERO, Duration::ZERO));
+        }
+        for worker in [WorkerId(2), WorkerId(3), WorkerId(70), WorkerId(u32::MAX)] {
+            ask(&cluster, there, worker);
+            assert_eq!(cluster.load(worker), 0);
+            assert_eq!(cluster.view().first_fit_from(there, worker), None);
+            assert!(cluster.view().worker(worker).is_none());
+            assert_eq!(cluster.view().expected_run(there, worker), Duration::MAX, "it never ends there");
+        }
+    }
+}
+
+#[test]
+fn a_strategy_may_ask_for_placements_that_are_not_there() {
+    let mut cluster = Cluster::new(ClusterConfig::default(), vec![worker(4, 1)]).unwrap();
+    cluster.submit(job(0, 0, 10, 1).replicas(3).spec);
+    cluster.submit(job(1, 0, 10, 1).spec);
+    cluster.pass(&mut Pass(|cx: &mut SchedulingContext<'_>| {
+        let queue: Vec<TaskId> = cx.view().queue().collect();
+        let nowhere = [WorkerId(9), WorkerId(u32::MAX)];
+        assert_eq!(cx.view().place_in_order(queue[0], nowhere.into_iter()), None);
+        assert_eq!(cx.assign(queue[1], WorkerId(9)), Err(Refusal::UnknownWorker(WorkerId(9))));
+        assert_eq!(cx.assign(forged(8, 8), WorkerId(0)), Err(Refusal::UnknownTask(forged(8, 8))));
+        assert!(cx.place(queue[1], Placement::gang(&[])).is_err());
+        assert!(cx.place(queue[1], Placement::single(WorkerId(0), DeviceSet::single(64))).is_ok());
+    }));
+    let mut set = DeviceSet::EMPTY;
+    set.insert(200);
+    assert!(set.is_empty(), "there is no such device");
+}
+
+#[test]
+fn a_cluster_without_workers_or_requests_of_nothing_is_no_special_case() {
+    let mut cluster = Cluster::new(ClusterConfig::default(), vec![]).unwrap();
+    let mut nothing = job(0, 0, 0, 0).spec;
+    nothing.replicas = 0;
+    let task = cluster.submit(nothing);
+    for indexes in [false, true] {
+        cluster.keep_indexes(cloudai_schedulers::Indexes { best_fit: indexes, committed_work: indexes });
+        let view = cluster.view();
+        assert_eq!(
+            (view.first_fit(task), view.best_fit(task), view.least_committed(task)),
+            (None, None, None)
+        );
+    }
+    cluster.apply(Event::WorkerJoined(WorkerSpec::default())).unwrap();
+    assert_eq!(cluster.view().first_fit(task), Some(WorkerId(0)), "a worker of nothing holds nothing");
+    cluster.pass(&mut crate::support::FirstFit);
+    assert_eq!(cluster.view().task(task).unwrap().state(), TaskState::Assigned);
+    cluster.apply(Event::Completed { task, attempt: 1 }).unwrap();
+    invariants::check(&cluster).unwrap();
 }

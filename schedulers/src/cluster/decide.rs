@@ -117,9 +117,12 @@ impl Cluster {
         if until > self.now {
             return Err(Refusal::NotReady { task, worker, until });
         }
-        let enough = |resource, need: u64, free: u64| {
-            let needed = need.saturating_mul(u64::from(part.replicas));
-            if needed <= free { Ok(()) } else { Err(Refusal::DoesNotFit { worker, resource, needed, free }) }
+        let enough = |resource, need: u64, free: u64| match need.checked_mul(u64::from(part.replicas)) {
+            Some(needed) if needed <= free => Ok(()),
+            needed => {
+                let needed = needed.unwrap_or(u64::MAX);
+                Err(Refusal::DoesNotFit { worker, resource, needed, free })
+            }
         };
         enough(Resource::Cpu, request.cpu_milli, record.room.cpu_milli)?;
         enough(Resource::Memory, request.memory_mib, record.room.memory_mib)?;

@@ -126,3 +126,31 @@ fn a_cluster_without_workers_or_requests_of_nothing_is_no_special_case() {
     cluster.apply(Event::Completed { task, attempt: 1 }).unwrap();
     invariants::check(&cluster).unwrap();
 }
+
+#[test]
+fn amounts_at_the_end_of_the_range_do_not_overflow() {
+    let most = u64::MAX;
+    let capacity = Capacity { cpu_milli: most, memory_mib: most, storage_mib: most, gpus: 64 };
+    let spec = WorkerSpec { capacity, ..WorkerSpec::default() };
+    let all = cloudai_schedulers::Indexes { best_fit: true, committed_work: true };
+    let config = config(|config| config.indexes = all);
+    let mut cluster = Cluster::new(config, vec![spec.clone(), spec]).unwrap();
+    let mut huge = job(0, 0, 10, 1).replicas(u32::MAX).spec;
+    huge.request.cpu_milli = most / 2;
+    let huge = cluster.submit(huge);
+    let mut one = job(1, 0, 10, 1).spec;
+    one.request.cpu_milli = most;
+    one.request.memory_mib = most;
+    one.estimate = Some(Duration::MAX);
+    let one = cluster.submit(one);
+    cluster.pass(&mut Pass(|cx: &mut SchedulingContext<'_>| {
+        let part = Part { worker: WorkerId(0), replicas: u32::MAX, devices: DeviceSet::EMPTY };
+        assert!(matches!(cx.place(huge, Placement::gang(&[part])), Err(Refusal::DoesNotFit { .. })));
+        assert_eq!(cx.view().place_in_order(huge, cx.view().feasible(huge)), None);
+        cx.assign(one, WorkerId(1)).unwrap();
+    }));
+    invariants::check(&cluster).unwrap();
+    cluster.apply(Event::Started { task: one, attempt: 1 }).unwrap();
+    cluster.apply(Event::Completed { task: one, attempt: 1 }).unwrap();
+    invariants::check(&cluster).unwrap();
+}

@@ -139,8 +139,22 @@ impl fmt::Display for Duration {
 
 /// A worker's speed relative to nominal, in millionths: a task runs for its nominal duration divided by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u32", into = "u32")]
 pub struct Speed(u32);
+
+impl TryFrom<u32> for Speed {
+    type Error = &'static str;
+
+    fn try_from(millionths: u32) -> Result<Self, Self::Error> {
+        Self::from_millionths(millionths).ok_or("a speed of 0: expected millionths of nominal, at least 1")
+    }
+}
+
+impl From<Speed> for u32 {
+    fn from(speed: Speed) -> Self {
+        speed.0
+    }
+}
 
 impl Speed {
     /// Nominal speed, 1.0.

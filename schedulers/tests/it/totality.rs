@@ -154,3 +154,16 @@ fn amounts_at_the_end_of_the_range_do_not_overflow() {
     cluster.apply(Event::Completed { task: one, attempt: 1 }).unwrap();
     invariants::check(&cluster).unwrap();
 }
+
+#[test]
+fn a_worker_without_speed_or_with_too_many_gpus_is_refused() {
+    let spec = json!({ "name": "w", "capacity": { "cpu_milli": 1, "memory_mib": 1, "storage_mib": 1, "gpus": 0 },
+        "gpu_model": null, "speed": 0, "labels": {} });
+    assert!(serde_json::from_value::<WorkerSpec>(spec).is_err());
+    let spec = worker(1, 65);
+    let refused = Err(EventError::TooManyGpus("1x65".into(), 65));
+    assert_eq!(Cluster::new(ClusterConfig::default(), vec![spec.clone()]).map(drop), refused);
+    let mut cluster = Cluster::new(ClusterConfig::default(), vec![]).unwrap();
+    assert_eq!(cluster.apply(Event::WorkerJoined(spec)), refused);
+    assert!(serde_json::from_value::<GpuRequest>(json!(1500)).is_err());
+}

@@ -306,9 +306,23 @@ impl Cluster {
             self.effects.push(Effect::Ended { task });
         } else {
             self.avoided.entry(task.slot).or_default().extend(workers);
+            self.forgive_if_stuck(task.slot);
             self.requeue(task);
         }
         Ok(())
+    }
+
+    /// Forgets which workers a task avoids once no other active one could hold it: to try there again, a bounded
+    /// number of times, is better than to wait for ever.
+    fn forgive_if_stuck(&mut self, slot: u32) {
+        let (task, request) = (self.tasks.id_at(slot), &self.tasks.spec(slot).request);
+        let elsewhere = self.worker_ids().any(|worker| {
+            let record = &self.workers[worker.index()];
+            self.check_open(task, worker, record).is_ok() && record.capacity.holds(request)
+        });
+        if !elsewhere {
+            self.avoided.remove(&slot);
+        }
     }
 
     fn join(&mut self, spec: WorkerSpec) -> Result<(), EventError> {
@@ -331,8 +345,12 @@ impl Cluster {
         }
         self.change_room(worker, |record| record.state = state);
         if state != WorkerState::Active {
-            for task in self.workers[worker.index()].lane.clone() {
+            // The lane as a whole: to take each task out of it would look through it each time.
+            for task in std::mem::take(&mut self.workers[worker.index()].lane) {
                 self.requeue(task);
+            }
+            for slot in self.avoided.keys().copied().collect::<Vec<u32>>() {
+                self.forgive_if_stuck(slot);
             }
         }
         if state == WorkerState::Lost {

@@ -131,7 +131,12 @@ impl Cluster {
     }
 
     /// The worker takes work, and this task may run there.
-    fn check_open(&self, task: TaskId, worker: WorkerId, record: &WorkerRecord) -> Result<(), Refusal> {
+    pub(super) fn check_open(
+        &self,
+        task: TaskId,
+        worker: WorkerId,
+        record: &WorkerRecord,
+    ) -> Result<(), Refusal> {
         if record.state != WorkerState::Active {
             return Err(Refusal::WorkerNotActive { worker, state: record.state });
         }

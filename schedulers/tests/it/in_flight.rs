@@ -221,3 +221,26 @@ fn a_worker_lost_while_a_cancelled_task_stops_ends_it() {
     let lost = Effect::AttemptLost { task, attempt: 1, worker: WorkerId(0), started_at };
     assert_eq!((live.effects(), live.state()), (vec![lost], TaskState::Cancelled));
 }
+
+#[test]
+fn a_worker_that_was_avoided_is_forgiven_once_no_other_is_left() {
+    let mut live = live(2);
+    live.assign(0).unwrap();
+    live.start_failed(1).unwrap();
+    assert_eq!(live.cluster.view().first_fit(live.task), Some(WorkerId(1)));
+    live.lose(1);
+    assert_eq!(live.cluster.view().first_fit(live.task), Some(WorkerId(0)));
+}
+
+#[test]
+fn where_there_is_no_other_worker_the_same_one_is_tried_again() {
+    let mut live = live(1);
+    for attempt in 1..=2 {
+        live.assign(0).unwrap();
+        live.start_failed(attempt).unwrap();
+        assert_eq!(live.state(), TaskState::Queued);
+    }
+    live.assign(0).unwrap();
+    live.start_failed(3).unwrap();
+    assert_eq!(live.state(), TaskState::Failed, "bounded all the same");
+}

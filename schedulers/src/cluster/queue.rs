@@ -25,18 +25,27 @@ impl Queue {
         Self { head: NIL, tail: NIL, len: 0 }
     }
 
-    /// Inserts by (eligible, index), searching from the tail: arrivals go there in constant time.
+    /// Inserts by (eligible, index), searching from both ends: arrivals go to the tail and requeued tasks, which
+    /// were served before, near the head.
     pub(crate) fn insert(&mut self, tasks: &mut TaskTable, slot: u32) {
         let key = |tasks: &TaskTable, slot: u32| {
             let record = tasks.at(slot);
             (record.eligible, record.index)
         };
         let new = key(tasks, slot);
-        let mut before = self.tail;
-        while before != NIL && key(tasks, before) > new {
-            before = tasks.at(before).prev;
+        let (mut before, mut after) = (self.tail, self.head);
+        loop {
+            if before == NIL || key(tasks, before) <= new {
+                after = if before == NIL { self.head } else { tasks.at(before).next };
+                break;
+            }
+            // Something stands behind the new one, so `after` meets it before the list ends.
+            if key(tasks, after) > new {
+                before = tasks.at(after).prev;
+                break;
+            }
+            (before, after) = (tasks.at(before).prev, tasks.at(after).next);
         }
-        let after = if before == NIL { self.head } else { tasks.at(before).next };
         let record = tasks.at_mut(slot);
         (record.prev, record.next, record.state) = (before, after, TaskState::Queued);
         if before == NIL {
@@ -79,5 +88,47 @@ impl Queue {
         }
         cursor.last = Some(slot);
         Some(tasks.id_at(slot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{TaskSpec, Time};
+
+    proptest! {
+        #[test]
+        fn the_queue_is_sorted_whatever_the_order_of_insertion(
+            steps in prop::collection::vec((any::<prop::sample::Index>(), 0u64..6), 0..60),
+        ) {
+            let (mut queue, mut tasks) = (Queue::new(), TaskTable::default());
+            let mut expected: Vec<(Time, TaskId)> = Vec::new();
+            for (index, (pick, eligible)) in (0u32..).zip(steps) {
+                if index % 4 == 3 {
+                    let (_, task) = expected.remove(pick.index(expected.len()));
+                    queue.remove(&mut tasks, task.slot);
+                    tasks.at_mut(task.slot).state = TaskState::Assigned;
+                } else {
+                    let task = tasks.insert(TaskSpec { index: 997 * index % 61, ..TaskSpec::default() });
+                    tasks.at_mut(task.slot).eligible = Time::from_micros(eligible);
+                    queue.insert(&mut tasks, task.slot);
+                    expected.push((Time::from_micros(eligible), task));
+                    expected.sort_unstable();
+                }
+                let mut cursor = QueueCursor::default();
+                let walked: Vec<TaskId> = std::iter::from_fn(|| queue.advance(&tasks, &mut cursor)).collect();
+                prop_assert_eq!(&walked, &expected.iter().map(|&(_, task)| task).collect::<Vec<_>>());
+                let mut backwards = Vec::new();
+                let mut slot = queue.tail;
+                while slot != NIL {
+                    backwards.push(tasks.id_at(slot));
+                    slot = tasks.at(slot).prev;
+                }
+                backwards.reverse();
+                prop_assert_eq!((walked.len(), walked), (queue.len, backwards));
+            }
+        }
     }
 }

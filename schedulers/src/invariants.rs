@@ -2,9 +2,11 @@
 //!
 //! Property tests, the simulator's checker and the live master all use this one function.
 
+use std::collections::HashSet;
+
 use thiserror::Error;
 
-use crate::cluster::{Cluster, TaskState, Totals, WorkerRecord, WorkerState};
+use crate::cluster::{Cluster, TaskRecord, TaskState, Totals, WorkerRecord, WorkerState, distinct_workers};
 use crate::model::{TaskId, Time, WorkerId};
 
 /// A broken invariant: a bug of the core.
@@ -20,8 +22,8 @@ pub struct Violation {
 /// Checks every invariant of the cluster, in time linear in tasks alive and workers.
 ///
 /// No worker is overcommitted and what is held is exactly what tasks hold, device by device; a gang is placed whole
-/// or not at all; the queue is in order and holds the queued tasks, each once; lanes likewise; lost workers hold
-/// nothing; every index agrees with the workers.
+/// or not at all; the queue is in order and holds the queued tasks, each once; lanes and lists of running tasks
+/// likewise; blocked are those with open predecessors; lost workers hold nothing; every index agrees with the workers.
 ///
 /// # Errors
 /// The first violation found.
@@ -30,21 +32,17 @@ pub fn check(cluster: &Cluster) -> Result<(), Violation> {
     let mut fresh: Vec<WorkerRecord> =
         cluster.workers.iter().map(|worker| WorkerRecord::new(worker.capacity)).collect();
     let mut held = Totals::default();
-    let (mut queued, mut bound, mut blocked, mut holding) = (0usize, 0usize, 0usize, 0usize);
+    let (mut queued, mut bound, mut blocked, mut holding, mut listed) =
+        (0usize, 0usize, 0usize, 0usize, 0usize);
     for task in cluster.tasks.alive() {
         let (record, spec) = (cluster.tasks.at(task.slot), cluster.tasks.spec(task.slot));
         match record.state {
             TaskState::Queued => queued += 1,
-            TaskState::Bound => {
-                bound += 1;
-                let lanes = cluster.workers.iter().filter(|worker| worker.lane.contains(&task)).count();
-                if lanes != 1 || record.lane.is_none() {
-                    return fail(format!("{task} is bound and stands in {lanes} lanes"));
-                }
-            }
+            TaskState::Bound => bound += 1,
             TaskState::Blocked => blocked += 1,
             state if state.holds_resources() => {
                 holding += 1;
+                listed += distinct_workers(&record.placement).count();
                 let placed: u64 = record.placement.parts().iter().map(|part| u64::from(part.replicas)).sum();
                 if placed != u64::from(spec.replicas) {
                     return fail(format!("{task} has {} replicas and {placed} are placed", spec.replicas));
@@ -57,14 +55,6 @@ pub fn check(cluster: &Cluster) -> Result<(), Violation> {
                         return fail(format!("{} is overcommitted by {task}", part.worker));
                     };
                     *worker = left;
-                    let entries = cluster.workers[part.worker.index()]
-                        .running
-                        .iter()
-                        .filter(|entry| entry.1 == task)
-                        .count();
-                    if entries != 1 {
-                        return fail(format!("{task} is listed {entries} times on {}", part.worker));
-                    }
                     let times = u64::from(part.replicas);
                     held.cpu_milli += spec.request.cpu_milli * times;
                     held.memory_mib += spec.request.memory_mib * times;
@@ -84,6 +74,8 @@ pub fn check(cluster: &Cluster) -> Result<(), Violation> {
         return fail(format!("(waiting, blocked, holding) are {counted:?}, the counters say {kept:?}"));
     }
     check_queue(cluster, queued)?;
+    check_lists(cluster, listed, bound)?;
+    check_dependencies(cluster)?;
     for (id, fresh) in cluster.worker_ids().zip(&fresh) {
         check_worker(cluster, id, fresh)?;
     }
@@ -122,6 +114,63 @@ fn check_queue(cluster: &Cluster, queued: usize) -> Result<(), Violation> {
     }
 }
 
+/// The lists of workers hold what runs and waits there, each task once, and nothing else.
+fn check_lists(cluster: &Cluster, listed: usize, bound: usize) -> Result<(), Violation> {
+    let fail = |what: String| Err(Violation { at: cluster.now, what });
+    let (mut running, mut waiting) = (0, 0);
+    let mut seen: HashSet<TaskId> = HashSet::new();
+    for (id, worker) in cluster.worker_ids().zip(&cluster.workers) {
+        if !worker.running.is_sorted_by(|a, b| a < b) {
+            return fail(format!("what runs on {id} is not in order"));
+        }
+        for &(end, task) in &worker.running {
+            let here = |record: &TaskRecord| {
+                record.state.holds_resources() && record.placement.uses(id) && record.expected_end == end
+            };
+            if !cluster.tasks.get(task).is_some_and(here) {
+                return fail(format!("{task} is listed on {id} and does not run there until {end} s"));
+            }
+        }
+        for &task in &worker.lane {
+            let here = |record: &TaskRecord| record.state == TaskState::Bound && record.lane == Some(id);
+            if !cluster.tasks.get(task).is_some_and(here) || !seen.insert(task) {
+                return fail(format!("{task} is in the lane of {id} and not bound there, or twice"));
+            }
+        }
+        running += worker.running.len();
+        waiting += worker.lane.len();
+    }
+    if (running, waiting) != (listed, bound) {
+        return fail(format!(
+            "workers list {running} running and {waiting} bound tasks, there are {listed} and {bound}"
+        ));
+    }
+    Ok(())
+}
+
+/// A task is blocked while predecessors are open, is not queued before, and cannot wait for what has failed.
+fn check_dependencies(cluster: &Cluster) -> Result<(), Violation> {
+    if cluster.graph.is_empty() {
+        return Ok(());
+    }
+    let fail = |what: String| Err(Violation { at: cluster.now, what });
+    for task in cluster.tasks.alive() {
+        let state = cluster.tasks.at(task.slot).state;
+        let open = cluster.graph.counted_open(task.index);
+        let kept = cluster.graph.node(task.index).map_or(0, |node| node.open_predecessors as usize);
+        if open != kept {
+            return fail(format!("{task} has {open} open predecessors, the counter says {kept}"));
+        }
+        if state != TaskState::Bound && (state == TaskState::Blocked) != (open > 0) {
+            return fail(format!("{task} is {state:?} with {open} open predecessors"));
+        }
+        if cluster.graph.is_broken(task.index) {
+            return fail(format!("{task} is alive and a predecessor has failed"));
+        }
+    }
+    Ok(())
+}
+
 fn check_worker(cluster: &Cluster, id: WorkerId, fresh: &WorkerRecord) -> Result<(), Violation> {
     let fail = |what: String| Err(Violation { at: cluster.now, what });
     let worker = &cluster.workers[id.index()];
@@ -143,4 +192,79 @@ fn check_worker(cluster: &Cluster, id: WorkerId, fresh: &WorkerRecord) -> Result
         return fail(format!("the committed work of {id} is not the sum of its tasks"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{ClusterConfig, Decision, Event};
+    use crate::model::{Capacity, Request, TaskSpec, WorkerSpec};
+    use crate::{Duration, Indexes};
+
+    /// Tasks 0 and 1 run, 2 is bound, 3 and 4 are queued, 5 is blocked by 0.
+    fn cluster() -> Cluster {
+        let capacity = Capacity { cpu_milli: 2, memory_mib: 2, storage_mib: 2, gpus: 2 };
+        let config = ClusterConfig {
+            indexes: Indexes { best_fit: true, committed_work: true },
+            ..ClusterConfig::default()
+        };
+        let worker = WorkerSpec { capacity, ..WorkerSpec::default() };
+        let mut cluster = Cluster::new(config, vec![worker; 2]).unwrap();
+        cluster.add_dependency(0, 5, Duration::ZERO);
+        let request = Request { cpu_milli: 2, ..Request::default() };
+        let tasks: Vec<TaskId> =
+            (0..6).map(|index| cluster.submit(TaskSpec { index, request, ..TaskSpec::default() })).collect();
+        for (task, worker) in [(0, 0), (1, 1), (2, 0)] {
+            cluster.decide(Decision::Bind { task: tasks[task], worker: WorkerId(worker) }).unwrap();
+        }
+        cluster
+    }
+
+    #[test]
+    fn each_kind_of_damage_is_found() {
+        assert_eq!(check(&cluster()), Ok(()));
+        let damages: [(&str, fn(&mut Cluster)); 14] = [
+            ("free", |cluster| cluster.workers[0].room.cpu_milli += 1),
+            ("free", |cluster| cluster.workers[0].devices[1] -= 1),
+            ("does not run there", |cluster| {
+                cluster.workers[0].add_running(Time::ZERO, TaskId { index: 9, slot: 9 })
+            }),
+            ("does not run there", |cluster| {
+                let (_, task) = cluster.workers[0].running[0];
+                cluster.workers[0].running[0] = (Time::NEVER, task);
+            }),
+            ("list 1 running", |cluster| cluster.workers[0].running.clear()),
+            ("0 bound", |cluster| cluster.workers[0].lane.clear()),
+            ("or twice", |cluster| {
+                let task = cluster.workers[0].lane[0];
+                cluster.workers[1].lane.push_back(task);
+            }),
+            ("counters", |cluster| cluster.tasks.at_mut(4).state = TaskState::Blocked),
+            ("stands before", |cluster| cluster.tasks.at_mut(3).eligible = Time::NEVER),
+            ("open predecessors", |cluster| {
+                cluster.graph.node_mut(5).unwrap().open_predecessors = 0;
+            }),
+            ("replicas", |cluster| cluster.tasks.at_mut(0).placement = crate::Placement::default()),
+            ("the index", |cluster| cluster.rooms.update(1, crate::index::Room::default())),
+            ("best-fit", |cluster| cluster.fullest.as_mut().unwrap().clear()),
+            ("committed", |cluster| cluster.workers[1].committed += 1),
+        ];
+        for (expected, damage) in damages {
+            let mut cluster = cluster();
+            damage(&mut cluster);
+            let found = check(&cluster).unwrap_err();
+            assert!(found.what.contains(expected), "expected '{expected}', found '{found}'");
+        }
+    }
+
+    #[test]
+    fn what_the_core_does_itself_is_in_order() {
+        let mut cluster = cluster();
+        let (_, task) = cluster.workers[0].running[0];
+        cluster.apply(Event::Completed { task, attempt: 1 }).unwrap();
+        assert_eq!(check(&cluster), Ok(()));
+        cluster.advance_lanes();
+        cluster.end_instant();
+        assert_eq!(check(&cluster), Ok(()));
+    }
 }

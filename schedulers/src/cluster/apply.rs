@@ -398,7 +398,7 @@ impl Cluster {
 }
 
 /// The workers of a placement, each once.
-pub(super) fn distinct_workers(placement: &Placement) -> impl Iterator<Item = WorkerId> {
+pub(crate) fn distinct_workers(placement: &Placement) -> impl Iterator<Item = WorkerId> {
     let parts = placement.parts();
     parts.iter().enumerate().filter_map(move |(at, part)| {
         let seen = parts[..at].iter().any(|earlier| earlier.worker == part.worker);

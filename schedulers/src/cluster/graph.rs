@@ -68,6 +68,14 @@ impl Graph {
         })
     }
 
+    /// Predecessors of `index` that have not completed, counted anew.
+    pub(crate) fn counted_open(&self, index: u32) -> usize {
+        let predecessors = self.node(index).map_or(&[][..], |node| &node.predecessors);
+        let completed =
+            |from| self.node(from).is_some_and(|from| matches!(from.outcome, Outcome::Completed { .. }));
+        predecessors.iter().filter(|&&(from, _)| !completed(from)).count()
+    }
+
     /// Completed predecessors of `index`: end, workers, transfer time.
     fn inputs(&self, index: u32) -> impl Iterator<Item = (Time, &[WorkerId], Duration)> {
         let predecessors = self.node(index).map_or(&[][..], |node| &node.predecessors);

@@ -30,6 +30,7 @@ mod worker;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub(crate) use apply::distinct_workers;
 pub use decision::{Decision, DecisionBatch, Refusal, Resource};
 pub use event::{ClusterEvent, Effect, Event, EventError, FailureReason};
 pub use placement::{DeviceSet, Part, Placement, choose_devices};

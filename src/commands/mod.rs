@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod generate;
+mod import;
 mod simulate;
 mod strategies;
 
@@ -22,6 +23,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
     match command {
         Command::Simulate(args) => simulate::run(&args, &registry),
         Command::Generate(args) => generate::run(&args),
+        Command::Import(command) => import::run(&command),
         Command::Strategies { name } => strategies::run(name.as_deref(), &registry),
         Command::Report { dir, no_plots } => report(&dir, !no_plots),
         Command::Completions { shell } => {
@@ -29,7 +31,6 @@ pub(crate) fn run(command: Command) -> Result<()> {
             clap_complete::generate(shell, &mut Cli::command(), "cloudai", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
-        _ => todo!(),
     }
 }
 

@@ -21,15 +21,15 @@ const COLUMNS: &[(Source, &str, &str, u8)] = &[
     (Source::Change("makespan_s"), "vs base", "vs baseline", 1),
     (Source::Metric("gap_to_bound"), "gap", "Gap", 2),
     (Source::Metric("mean_wait_s"), "wait", "Mean wait", 3),
-    (Source::Metric("p95_wait_s"), "p95 wait", "p95 wait", 8),
+    (Source::Metric("p95_wait_s"), "p95 wait", "p95 wait", 9),
     (Source::Metric("mean_turnaround_s"), "turnaround", "Mean turnaround", 4),
-    (Source::Metric("resource_utilization"), "util", "Utilization", 5),
-    (Source::Metric("load_variance"), "load var", "Load variance", 9),
-    (Source::Metric("starvation_count"), "starved", "Starved", 10),
-    (Source::Metric("completed"), "done", "Completed", 6),
-    (Source::Metric("failed"), "failed", "Failed", 7),
-    (Source::Metric("rejected"), "rejected", "Rejected", 11),
-    (Source::Metric("gpu_allocation"), "GPU alloc", "GPU allocation", 5),
+    (Source::Metric("resource_utilization"), "util", "Utilization", 8),
+    (Source::Metric("load_variance"), "load var", "Load variance", 10),
+    (Source::Metric("starvation_count"), "starved", "Starved", 11),
+    (Source::Metric("completed"), "done", "Completed", 5),
+    (Source::Metric("failed"), "failed", "Failed", 6),
+    (Source::Metric("rejected"), "rejected", "Rejected", 12),
+    (Source::Metric("gpu_allocation"), "alloc", "GPU allocation", 7),
 ];
 
 /// A column, laid out: one cell a strategy.
@@ -52,6 +52,15 @@ pub(crate) struct Cell {
 }
 
 impl Column {
+    /// Its unit on the page, where there is more room than in a terminal.
+    pub(crate) fn page_unit(&self) -> &'static str {
+        match self.unit {
+            "x" => "× bound",
+            "GPU %" => "%",
+            unit => unit,
+        }
+    }
+
     /// Its width in a terminal.
     pub(crate) fn width(&self) -> usize {
         let cells = self.cells.iter().map(|cell| cell.text.chars().count());
@@ -87,7 +96,7 @@ fn lay_out(
     let values: Vec<Value> = comparison.strategies.iter().map(|s| metric.value(&s.metrics)).collect();
     let present = || values.iter().filter_map(|value| value.as_f64());
     present().next()?;
-    if matches!(*key, "starvation_count" | "rejected") && present().all(|value| value == 0.0) {
+    if matches!(*key, "starvation_count" | "failed" | "rejected") && present().all(|value| value == 0.0) {
         return None;
     }
     let base = analysis::baseline(comparison);
@@ -105,8 +114,9 @@ fn metric_cells(metric: &Metric, values: &[Value]) -> (&'static str, Vec<Cell>) 
             let unit = TimeUnit::for_all(finite());
             (unit.symbol(), unit.seconds())
         }
+        Unit::Share if metric.key == "gpu_allocation" => ("GPU %", 0.01),
         Unit::Share => ("%", 0.01),
-        Unit::Ratio if metric.key == "gap_to_bound" => ("x bound", 1.0),
+        Unit::Ratio if metric.key == "gap_to_bound" => ("x", 1.0),
         _ => ("", 1.0),
     };
     let decimals = match metric.unit {

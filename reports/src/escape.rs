@@ -1,7 +1,7 @@
 //! Names come from files of others: what goes into markup is escaped here.
 
-/// `text` for use in HTML and SVG, in text and in quoted attributes. Control characters, which XML forbids, become
-/// the replacement character.
+/// `text` for use in HTML and SVG, in text and in quoted attributes. Line breaks become spaces, and other control
+/// characters, which XML forbids, the replacement character.
 pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -12,6 +12,7 @@ pub(crate) fn escaped(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
             '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            '\n' | '\r' | '\t' => out.push(' '),
             c if c.is_control() => out.push('\u{fffd}'),
             c => out.push(c),
         }

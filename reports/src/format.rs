@@ -15,7 +15,7 @@ impl TimeUnit {
         match largest_s.abs() {
             s if s > 3.0 * 86_400.0 => Self::Days,
             s if s > 3.0 * 3_600.0 => Self::Hours,
-            s if s > 300.0 => Self::Minutes,
+            s if s > 120.0 => Self::Minutes,
             _ => Self::Seconds,
         }
     }
@@ -160,16 +160,25 @@ pub(crate) fn shortened(text: &str, width: usize) -> String {
 
 /// `text` without characters that would steer a terminal or break a line.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let harmless = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.trim_end().chars().map(harmless).collect()
 }
 
 /// `text` broken at spaces into lines of at most `width` characters, where its words allow it; every line but the first is indented.
 pub(crate) fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let mut out = String::new();
     let mut used = 0;
-    for word in text.split_whitespace() {
+    let mut words = text.split_whitespace().peekable();
+    while let Some(word) = words.next() {
         let length = word.chars().count();
-        if used > 0 && used + 1 + length > width {
+        // A unit stays with its number: room for it is asked for with the number before it.
+        let unit = words.peek().filter(|next| is_unit(next)).map_or(0, |next| next.chars().count() + 1);
+        let unit = if is_unit(word) { 0 } else { unit };
+        if used > 0 && used + 1 + length + unit > width {
             out.push('\n');
             out.extend(std::iter::repeat_n(' ', indent));
             used = indent;
@@ -181,6 +190,11 @@ pub(crate) fn wrapped(text: &str, width: usize, indent: usize) -> String {
         used += length;
     }
     out
+}
+
+/// Whether a word is a unit of time, punctuation aside.
+fn is_unit(word: &str) -> bool {
+    matches!(word.trim_end_matches(['.', ',', ':', ';']), "s" | "min" | "h" | "d")
 }
 
 #[cfg(test)]
@@ -220,6 +234,7 @@ mod tests {
         assert_eq!(shortened("äöüß", 3), "ä…ß");
         assert_eq!(shortened("abc", 0), "…");
         assert_eq!(wrapped("aa bb cc", 5, 1), "aa bb\n cc");
+        assert_eq!(wrapped("below 12 min.", 9, 0), "below\n12 min.");
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(counted(1, "task"), "1 task");
     }

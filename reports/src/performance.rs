@@ -103,7 +103,7 @@ struct Row {
 fn row(metric: &Metric, value: Value) -> Row {
     let (text, unit) = number(metric, value);
     let human = match (metric.unit, value) {
-        (Unit::Seconds, Value::Real(seconds)) if seconds.abs() > 300.0 => Some(duration(seconds)),
+        (Unit::Seconds, Value::Real(seconds)) if seconds.abs() > 120.0 => Some(duration(seconds)),
         _ => None,
     };
     Row { label: metric.label, value: text, unit, human }

@@ -51,7 +51,7 @@ fn small() -> Comparison {
     ai.metrics.completed = 9;
     Comparison {
         scenario: "small".into(),
-        source: Some("made up".into()),
+        source: Some("made up\nin two lines\n".into()),
         tasks: 10,
         workers: vec!["w1".into(), "w2".into()],
         settings: vec![("on_full".into(), "wait".into())],

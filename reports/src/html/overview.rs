@@ -13,8 +13,8 @@ pub(super) fn header(out: &mut String, comparison: &Comparison, title: &str) {
         "<header>\n<p class=\"eyebrow\">CloudAI report</p>\n<h1>{}</h1>\n",
         escaped(title)
     ));
-    if let Some(source) = &comparison.source {
-        out.push_str(&format!("<p class=\"muted\">Source: {}</p>\n", escaped(source)));
+    if let Some(text) = &comparison.source {
+        source(out, text);
     }
     out.push_str("<dl class=\"facts\">\n");
     fact(out, "Tasks", &grouped(comparison.tasks));
@@ -22,6 +22,19 @@ pub(super) fn header(out: &mut String, comparison: &Comparison, title: &str) {
     fact(out, "Strategies", &grouped(comparison.strategies.len() as u64));
     fact(out, "Baseline", comparison.baseline.as_deref().unwrap_or("none"));
     out.push_str("</dl>\n</header>\n");
+}
+
+/// Where the workload comes from: its first line, and what follows it folded up.
+fn source(out: &mut String, text: &str) {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let Some(first) = lines.next() else { return };
+    out.push_str(&format!("<p class=\"muted\">Source: {}</p>\n", escaped(first)));
+    let rest: Vec<String> = lines.map(|line| format!("<li>{}</li>\n", escaped(line))).collect();
+    if !rest.is_empty() {
+        out.push_str("<details>\n<summary>More on the source</summary>\n<div>\n<ul>\n");
+        out.extend(rest);
+        out.push_str("</ul>\n</div>\n</details>\n");
+    }
 }
 
 fn fact(out: &mut String, name: &str, value: &str) {
@@ -90,7 +103,7 @@ fn table(out: &mut String, comparison: &Comparison) {
             "<th scope=\"col\" title=\"{}\">{}<small>{}</small></th>",
             escaped(column.metric.definition),
             column.title,
-            column.unit.replace("x bound", "× bound")
+            column.page_unit()
         ));
     }
     out.push_str("</tr></thead>\n<tbody>\n");

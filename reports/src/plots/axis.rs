@@ -31,6 +31,8 @@ impl Axis {
     /// An axis of times from `low_s` to `high_s` seconds, ticks in the unit that suits the range.
     pub(crate) fn time(low_s: f64, high_s: f64, label: &str, ticks: usize) -> Self {
         let high_s = if high_s > low_s { high_s } else { low_s + 1.0 };
+        // A first arrival shortly after 0 should not cost the axis its 0.
+        let low_s = if low_s > 0.0 && low_s < 0.05 * high_s { 0.0 } else { low_s };
         let unit = TimeUnit::for_largest(low_s.abs().max(high_s));
         let ticks = ticks_between(low_s / unit.seconds(), high_s / unit.seconds(), steps(unit), ticks)
             .into_iter()

@@ -85,16 +85,9 @@ impl Painter<'_> {
     fn line(&mut self, points: &[(f64, f64)], stroke: Stroke) -> Drawn {
         let color = color(stroke.ink);
         for (from, to) in strokes(points, stroke) {
-            let half = stroke.width / 2.0;
             let straight = (from.0 - to.0).abs() < 0.01 || (from.1 - to.1).abs() < 0.01;
             if straight {
-                // Ends reach half a width further along the line, so that corners close; dashes stay as they are.
-                let cap = if stroke.dash == Dash::Solid { half } else { 0.0 };
-                let (dx, dy) = if (from.1 - to.1).abs() < 0.01 { (cap, half) } else { (half, cap) };
-                let (left, top) = (from.0.min(to.0) - dx, from.1.min(to.1) - dy);
-                let area =
-                    Area::new(left, top, (from.0 - to.0).abs() + 2.0 * dx, (from.1 - to.1).abs() + 2.0 * dy);
-                self.fill(area, color, 1.0)?;
+                self.straight(from, to, stroke, color)?;
             } else {
                 let width = pixels(stroke.width).max(1).unsigned_abs();
                 let (from, to) = ((pixels(from.0), pixels(from.1)), (pixels(to.0), pixels(to.1)));
@@ -104,6 +97,21 @@ impl Painter<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A horizontal or vertical line, of the same number of pixels wherever it lies.
+    fn straight(&mut self, from: (f64, f64), to: (f64, f64), stroke: Stroke, color: RGBColor) -> Drawn {
+        let width = pixels(stroke.width).max(1);
+        // Ends reach half a width further along the line, so that corners close; dashes stay as they are.
+        let cap = if stroke.dash == Dash::Solid { width / 2 } else { 0 };
+        let edge = |at: f64| whole((at * SCALE - f64::from(width) / 2.0).round());
+        let (from, to) = ((from.0.min(to.0), from.1.min(to.1)), (from.0.max(to.0), from.1.max(to.1)));
+        let (start, end) = if to.1 - from.1 < 0.01 {
+            ((pixels(from.0) - cap, edge(from.1)), (pixels(to.0) + cap, edge(from.1) + width))
+        } else {
+            ((edge(from.0), pixels(from.1) - cap), (edge(from.0) + width, pixels(to.1) + cap))
+        };
+        self.rect(start, (end.0.max(start.0 + 1), end.1.max(start.1 + 1)), &color.mix(1.0), true)
     }
 
     fn under(&mut self, points: &[(f64, f64)], base: f64, color: RGBColor) -> Drawn {

@@ -245,7 +245,7 @@ fn names_cannot_become_markup() {
 
 #[test]
 fn a_folder_cannot_lead_out_of_the_report() {
-    for folder in ["", ".", "..", "../x", "a/b", "/tmp", "a\\b", "a/"] {
+    for folder in ["", ".", "..", "../x", "a/b", "/x", "a\\b", "a/"] {
         let mut comparison = small();
         comparison.strategies[0].folder = folder.into();
         let dir = tempfile::tempdir().unwrap();

@@ -220,14 +220,16 @@ mod tests {
         cluster
     }
 
+    type Damage = fn(&mut Cluster);
+
     #[test]
     fn each_kind_of_damage_is_found() {
         assert_eq!(check(&cluster()), Ok(()));
-        let damages: [(&str, fn(&mut Cluster)); 14] = [
+        let damages: [(&str, Damage); 14] = [
             ("free", |cluster| cluster.workers[0].room.cpu_milli += 1),
             ("free", |cluster| cluster.workers[0].devices[1] -= 1),
             ("does not run there", |cluster| {
-                cluster.workers[0].add_running(Time::ZERO, TaskId { index: 9, slot: 9 })
+                cluster.workers[0].add_running(Time::ZERO, TaskId { index: 9, slot: 9 });
             }),
             ("does not run there", |cluster| {
                 let (_, task) = cluster.workers[0].running[0];

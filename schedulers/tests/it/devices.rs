@@ -36,9 +36,9 @@ fn spreading_leaves_no_two_whole_devices_packing_does() {
         let mut free = Vec::new();
         let mut strategy = Pass(|cx: &mut SchedulingContext<'_>| {
             if packs {
-                FirstFit.schedule_on(cx)
+                FirstFit.schedule_on(cx);
             } else {
-                spread(cx)
+                spread(cx);
             }
             free.push(cx.view().workers().next().unwrap().free_devices().to_vec());
         });

@@ -2,15 +2,22 @@
 //!
 //! - `driver.rs`: a small driver with virtual time; `support.rs`: jobs, workers and strategies of the tests
 //! - one module for each capability of the trait and the view, on examples computed by hand
+//! - `properties.rs`: random scenarios, events and decisions, garbage included, on the cluster of `world.rs`;
+//!   `chaos.rs` decides at random, `finders.rs` compares what the view finds with a scan
 //! - `totality.rs`: what used to panic or go wrong, and must not again
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+
+mod chaos;
 mod dependencies;
 mod devices;
 mod driver;
+mod finders;
 mod gangs;
 mod in_flight;
 mod plans;
 mod preemption;
+mod properties;
 mod remote;
 mod reservations;
 mod restart;
@@ -18,3 +25,4 @@ mod rollouts;
 mod support;
 mod totality;
 mod workers;
+mod world;

@@ -1,6 +1,6 @@
 //! Preemption with confirmed stops.
 
-use cloudai_schedulers::{QueueCursor, SchedulingContext, TaskState, TaskView};
+use cloudai_schedulers::{QueueCursor, SchedulingContext, TaskId, TaskState, TaskView};
 
 use crate::driver::Driver;
 use crate::support::{Pass, at, job, secs, worker};
@@ -116,7 +116,7 @@ fn a_requeued_task_is_met_in_its_old_place() {
             cx.preempt(task, 1).unwrap();
             order.push(vec![]);
         } else if now >= at(5) {
-            order.push(cx.view().queue().map(|task| task.index()).collect());
+            order.push(cx.view().queue().map(TaskId::index).collect());
             crate::support::FirstFit.schedule_on(cx);
         }
     });

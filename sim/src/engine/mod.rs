@@ -519,7 +519,6 @@ fn key_of(time: Time, task: TaskId) -> u128 {
     (u128::from(time.micros()) << 64) | (u128::from(task.index()) << 32) | u128::from(slot)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the fields of the key")]
 const fn time_of(key: u128) -> Time {
     Time::from_micros((key >> 64) as u64)
 }

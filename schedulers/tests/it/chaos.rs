@@ -72,7 +72,12 @@ fn random_decision(cx: &mut SchedulingContext<'_>, task: TaskId) -> Decision {
             let placement = view.place_in_order(task, view.fullest_first(task)).unwrap_or_default();
             Decision::Assign { task, placement }
         }
-        5 => Decision::Assign { task, placement: random_placement(cx) },
+        5 => {
+            // Right but for the devices.
+            let worker = cx.view().first_fit(task).unwrap_or_default();
+            let devices = DeviceSet::single(roll(cx, 3));
+            Decision::Assign { task, placement: Placement::single(worker, devices) }
+        }
         6 => Decision::Assign { task: other, placement: random_placement(cx) },
         7 | 8 => Decision::Bind { task, worker: random_worker(cx) },
         9 => Decision::Bind { task: other, worker: random_worker(cx) },

@@ -244,3 +244,16 @@ fn where_there_is_no_other_worker_the_same_one_is_tried_again() {
     live.start_failed(3).unwrap();
     assert_eq!(live.state(), TaskState::Failed, "bounded all the same");
 }
+
+#[test]
+fn the_next_tenant_of_a_slot_avoids_nothing() {
+    let mut live = live(2);
+    let task = live.task;
+    live.assign(0).unwrap();
+    live.start_failed(1).unwrap();
+    live.apply(Event::Cancelled { task }).unwrap();
+    live.cluster.end_instant();
+    let next = live.cluster.submit(job(1, 0, 10, 1).spec);
+    assert_eq!(next.slot(), task.slot());
+    assert_eq!(live.cluster.view().first_fit(next), Some(WorkerId(0)));
+}

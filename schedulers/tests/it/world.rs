@@ -1,6 +1,6 @@
 //! A cluster under random events and decisions, with a record of what must be true of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cloudai_schedulers::{
     Capacity, Cluster, Constraint, ConstraintId, Decision, DecisionBatch, DeviceSet, Effect, Event,
@@ -23,11 +23,15 @@ const MIXED: [u32; 8] = [3, 0, 5, 1, 7, 2, 4, 6];
 pub(crate) struct World {
     pub(crate) cluster: Cluster,
     constraints: Vec<ConstraintId>,
+    /// What they stand for; nothing for one that nobody registered.
+    known: [Constraint; 3],
     submitted: Vec<TaskId>,
     attempts: BTreeMap<u32, u32>,
     ended: BTreeMap<u32, TaskState>,
     effects: Vec<Effect>,
     versions: Vec<u64>,
+    /// (task, worker) of starts that failed.
+    failed_starts: BTreeSet<(u32, WorkerId)>,
 }
 
 fn worker_spec(a: u32, b: u32) -> WorkerSpec {
@@ -86,11 +90,13 @@ impl World {
         Self {
             cluster,
             constraints,
+            known,
             submitted: Vec::new(),
             attempts: empty.0,
             ended: empty.1,
             effects: Vec::new(),
             versions,
+            failed_starts: BTreeSet::new(),
         }
     }
 
@@ -124,7 +130,15 @@ impl World {
     /// Applies an event; one that is refused must leave no trace.
     fn apply(&mut self, event: &Event) -> bool {
         let before = format!("{:?}", self.cluster);
+        let parts = match event {
+            Event::StartFailed { task, .. } => {
+                let placement = self.cluster.view().task(*task).map(|task| task.placement().clone());
+                placement.iter().flat_map(Placement::parts).map(|part| (task.index(), part.worker)).collect()
+            }
+            _ => Vec::new(),
+        };
         let applied = self.cluster.apply(event.clone());
+        self.failed_starts.extend(parts.into_iter().filter(|_| applied.is_ok()));
         if let Err(error) = &applied {
             assert_eq!(format!("{:?}", self.cluster), before, "{event:?}: {error}");
         }
@@ -163,7 +177,27 @@ impl World {
         };
         // The wire changes nothing.
         let event = serde_json::from_str(&serde_json::to_string(&event).unwrap()).unwrap();
-        self.apply(&event);
+        let applied = self.apply(&event);
+        let of_an_attempt = c / 4 % 8 < 5;
+        assert!(!applied || !of_an_attempt || attempt == current, "{event:?} is stale");
+        assert!(!applied || c / 4 % 8 == 7 || self.submitted.contains(&task), "{event:?} is made up");
+    }
+
+    /// A worker is out of the question for a stated reason only.
+    fn check_can_ever_hold(&self) {
+        let view = self.cluster.view();
+        for task in view.tasks() {
+            let spec = view.task(task).unwrap().spec();
+            let constraint = self.constraints.iter().position(|&known| known == spec.constraint).unwrap();
+            for worker in view.workers() {
+                let may = worker.state() == WorkerState::Active
+                    && worker.spec().capacity.holds(&spec.request)
+                    && self.known.get(constraint).is_some_and(|known| known.allows(worker.spec()));
+                let can = view.can_ever_hold(task, worker.id());
+                let failed = self.failed_starts.contains(&(task.index(), worker.id()));
+                assert!(if can { may } else { !may || failed }, "{task} on {}: {can}", worker.id());
+            }
+        }
     }
 
     fn batch(&mut self, a: u32, b: u32, c: u32) {
@@ -239,7 +273,10 @@ impl World {
                 let back = Time::from_micros(before.micros().saturating_sub(1));
                 assert_eq!(self.cluster.advance(back).is_err(), back < before);
             }
-            28 => finders::check(&self.cluster),
+            28 => {
+                finders::check(&self.cluster);
+                self.check_can_ever_hold();
+            }
             _ => self.cluster.pass(&mut Chaos),
         }
         self.settle();

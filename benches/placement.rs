@@ -58,7 +58,7 @@ impl Churn {
         config.indexes = indexes;
         let cluster = Cluster::new(config, (0..workers).map(spec).collect()).expect("few GPUs");
         let mut churn = Self { cluster, running: VecDeque::new(), effects: Vec::new(), next: 0, state: 1 };
-        let mut fill = Place(|view, task| view.first_fit(task));
+        let mut fill = Place(ClusterView::first_fit);
         while churn.cluster.held().cpu_milli * 10 < churn.cluster.capacity().cpu_milli * 8 {
             churn.start(&mut fill);
         }

@@ -8,7 +8,7 @@ use super::placement::Placement;
 use super::task::{AfterStop, TaskState};
 use super::worker::{WorkerRecord, WorkerState};
 use super::{Cluster, check_gpus, normalised};
-use crate::model::{Duration, TaskId, TaskSpec, Time, WorkerId, WorkerSpec};
+use crate::model::{TaskId, TaskSpec, Time, WorkerId, WorkerSpec};
 
 impl Cluster {
     /// Applies an event at the current time.
@@ -109,11 +109,9 @@ impl Cluster {
         if let Some(worker) = record.placement.worker()
             && record.started_at != Time::NEVER
         {
-            let ran = self.now - record.started_at;
-            let speed = u128::from(self.specs[worker.index()].speed.millionths());
-            let nominal = u64::try_from(u128::from(ran.micros()) * speed / 1_000_000).unwrap_or(u64::MAX);
+            let nominal = self.specs[worker.index()].speed.nominal_of(self.now - record.started_at);
             let spec = self.tasks.spec(task.slot);
-            self.predictor.learn(spec, Duration::from_micros(nominal));
+            self.predictor.learn(spec, nominal);
         }
     }
 
@@ -178,7 +176,9 @@ impl Cluster {
         record.state = state;
         let worker = record.placement.worker();
         self.tasks.retire(task.slot);
-        self.avoided.remove(&task.slot);
+        if !self.avoided.is_empty() {
+            self.avoided.remove(&task.slot);
+        }
         self.events.push(ClusterEvent::TaskEnded { task, state, worker });
     }
 

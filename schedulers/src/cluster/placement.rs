@@ -69,9 +69,16 @@ pub struct Part {
 }
 
 /// Where all replicas of a task run. A worker may appear in several parts (fractions on several devices).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Placement(SmallVec<[Part; 1]>);
+
+impl Clone for Placement {
+    /// Copies the parts as a block, which the derived clone does not.
+    fn clone(&self) -> Self {
+        Self(SmallVec::from_slice(&self.0))
+    }
+}
 
 impl Placement {
     /// A plain task on one worker.

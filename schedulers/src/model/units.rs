@@ -182,6 +182,16 @@ impl Speed {
         let micros = scaled.div_ceil(u128::from(self.0));
         Duration(u64::try_from(micros).unwrap_or(u64::MAX))
     }
+
+    /// The nominal work that is done in `run` at this speed, rounded down to the microsecond.
+    #[must_use]
+    pub fn nominal_of(self, run: Duration) -> Duration {
+        if self == Self::NOMINAL {
+            return run;
+        }
+        let micros = u128::from(run.0) * u128::from(self.0) / u128::from(Self::NOMINAL.0);
+        Duration(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
 }
 
 impl Default for Speed {

@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use cloudai_schedulers::{
-    Capabilities, Cluster, ClusterConfig, Decision, Effect, Event, EventError, FailureReason, KnownRunTimes,
-    Placement, Scheduler, TaskId, TaskState, Time, strategy_seed,
+    Capabilities, Cluster, ClusterConfig, Decision, Duration, Effect, Event, EventError, FailureReason,
+    KnownRunTimes, Placement, Scheduler, TaskId, TaskState, Time, strategy_seed,
 };
 use cloudai_workloads::{Estimates, OnFull, Scenario, Settings, Task, TaskStream};
 use hdrhistogram::Histogram;
@@ -397,11 +397,7 @@ impl<'a, O: Observer> Engine<'a, O> {
         let spec = seen.spec();
         let saved = self.settings.checkpoint && status.is_retried();
         let ran = start.map_or_else(Default::default, |start| now - start);
-        let lost = if saved || matches!(status, AttemptEnd::Completed | AttemptEnd::TimedOut) {
-            cloudai_schedulers::Duration::ZERO
-        } else {
-            ran
-        };
+        let lost = if status.is_retried() && !saved { ran } else { Duration::ZERO };
         let record = self.tasks.get(task);
         self.observer.attempt_ended(&Attempt {
             task,

@@ -78,7 +78,8 @@ pub struct Attempt<'a> {
     pub status: AttemptEnd,
     /// The nominal run time that was expected at the assignment.
     pub expected: Duration,
-    /// Progress that is lost: the attempt's run time, zero if it completed or its progress was saved.
+    /// Progress that is lost: the attempt's run time if the task must run again and its progress was not saved, else
+    /// zero.
     pub lost: Duration,
 }
 

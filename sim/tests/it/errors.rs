@@ -1,0 +1,121 @@
+//! Runs that do not get to the end say so, and why; none hangs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use cloudai_schedulers::{Duration, SchedulingContext, Time, WorkerId};
+use cloudai_sim::{Hooks, SimError};
+
+use crate::strategies::{play, queue, start, start_all, stop, task};
+use crate::support::{Case, FOUR, ONE};
+
+const TWO_TASKS: &[&str] = &["arrival_s duration_s cpu_cores depends_on", "a 0 10 1 -", "b 1 1 1 a"];
+
+#[test]
+fn tasks_that_never_start_are_named_with_what_they_wait_for() {
+    let error = Case::new(ONE, TWO_TASKS).fails(&mut play(|_: &mut SchedulingContext<'_>| {}));
+    assert_eq!(
+        error,
+        "strategy 'test' left 2 tasks unscheduled for ever, at 1 s: a (queued), b (waits for a predecessor)"
+    );
+}
+
+#[test]
+fn of_many_tasks_ten_are_named_and_the_rest_counted() {
+    let rows: Vec<String> = (0..37).map(|at| format!("t{at} 0 1 1")).collect();
+    let mut table = vec!["arrival_s duration_s cpu_cores"];
+    table.extend(rows.iter().map(String::as_str));
+    let error = Case::new(ONE, &table).fails(&mut play(|_: &mut SchedulingContext<'_>| {}));
+    assert!(
+        error.contains("left 37 tasks unscheduled") && error.contains("t9 (queued) and 27 more"),
+        "{error}"
+    );
+    assert!(!error.contains("t10"), "{error}");
+}
+
+#[test]
+fn lanes_that_dead_lock_are_an_error() {
+    // b waits at the head of the lane for a, which waits behind it.
+    let error = Case::new(ONE, &["arrival_s duration_s cpu_cores depends_on", "a 0 10 1 -", "b 0 1 1 a"])
+        .fails(&mut play(|cx: &mut SchedulingContext<'_>| {
+            for index in [1, 0] {
+                let id = task(&cx.view(), index).unwrap();
+                cx.bind(id, WorkerId(0)).unwrap();
+            }
+        }));
+    assert_eq!(
+        error,
+        "strategy 'test' left 2 tasks unscheduled for ever, at 0 s: a (bound to a worker), b (bound to a worker)"
+    );
+}
+
+#[test]
+fn a_strategy_that_wakes_for_ever_and_schedules_nothing_is_an_error() {
+    let error = Case::new(ONE, TWO_TASKS).fails(&mut play(|cx: &mut SchedulingContext<'_>| {
+        let next = cx.view().now() + Duration::from_secs(1);
+        cx.wake_at(next).unwrap();
+    }));
+    assert!(error.starts_with("strategy 'test' does not come to rest at "), "{error}");
+    assert!(error.ends_with("s: it keeps asking to be woken while nothing happens"), "{error}");
+}
+
+#[test]
+fn a_strategy_that_starts_and_stops_for_ever_at_one_instant_is_an_error() {
+    let error = Case::new(ONE, &["arrival_s duration_s cpu_cores", "a 0 10 1"]).fails(
+        &mut play(|cx: &mut SchedulingContext<'_>| {
+            if queue(cx).is_empty() {
+                stop(cx, 0);
+            } else {
+                start(cx, 0, 0);
+                stop(cx, 0);
+            }
+        })
+        .always(),
+    );
+    assert!(error.starts_with("strategy 'test' does not come to rest at 0 s: "), "{error}");
+}
+
+#[test]
+fn ended_tasks_are_counted_for_a_progress_bar() {
+    let rows: Vec<String> = (0..700).map(|at| format!("t{at} {at} 1 1")).collect();
+    let mut table = vec!["arrival_s duration_s cpu_cores"];
+    table.extend(rows.iter().map(String::as_str));
+    let ended = AtomicU64::new(0);
+    let hooks = Hooks { ended: Some(&ended), time_passes: true, ..Hooks::default() };
+    let outcome = Case::new(FOUR, &table).try_run("test", &mut play(start_all), hooks).unwrap();
+    assert_eq!(ended.load(Ordering::Relaxed), 700);
+    assert_eq!(outcome.stats.pass_ns.len(), outcome.stats.passes);
+}
+
+#[test]
+fn an_input_that_changes_under_a_run_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("workers.csv", ONE);
+    write("tasks.csv", "task_id,arrival_s,duration_s\na,0,1\nb,1,1\n");
+    let place = folder.path().to_owned();
+    let scenario = cloudai_workloads::Scenario::check(&cloudai_workloads::Location::Folder(place)).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let case = Case::at(scenario, scratch);
+    write("tasks.csv", "task_id,arrival_s,duration_s\na,0,1\n");
+    let error = case.fails(&mut play(start_all));
+    assert!(error.contains("tasks.csv: changed while it was in use"), "{error}");
+}
+
+#[test]
+fn results_that_cannot_be_written_are_an_error_that_names_the_file() {
+    let case = Case::new(ONE, &["arrival_s duration_s", "a 0 1"]);
+    let file = std::path::Path::new("/dev/full");
+    if !file.exists() {
+        eprintln!("skipped: there is no /dev/full here");
+        return;
+    }
+    let mut observer =
+        cloudai_sim::observers::assignments::Assignments::create(file, &case.scenario.workers).unwrap();
+    let mut strategy = play(start_all);
+    let error =
+        cloudai_sim::run(&case.scenario, &case.settings, "x", &mut strategy, &mut observer, Hooks::default())
+            .unwrap_err()
+            .to_string();
+    assert!(error.starts_with("cannot write /dev/full: "), "{error}");
+}

@@ -1,0 +1,17 @@
+//! The simulator from outside: what a run leaves behind, rule by rule, and against slow recomputation.
+//!
+//! - `support`: scenarios from text, runs, rows of `assignments.csv`; `strategies`: strategies made for tests
+//! - `random`: random scenarios; `recompute`: every metric and every rule anew, from the rows and the input
+//! - `properties`, `determinism`: every registered strategy on random scenarios
+//! - the rest: one rule a test
+
+mod bounds;
+mod errors;
+mod instants;
+mod kth_sp2;
+mod limits;
+mod observers;
+mod preemption;
+mod release;
+mod strategies;
+mod support;

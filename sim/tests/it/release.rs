@@ -1,0 +1,95 @@
+//! When a task may start: dependencies, transfers, and a full cluster.
+
+use std::sync::{Arc, Mutex};
+
+use cloudai_schedulers::{Refusal, SchedulingContext, WorkerId};
+
+use crate::strategies::{play, queue, start, start_all, stop, task};
+use crate::support::{Case, ONE, S, TWO, table};
+
+fn chain(transfer: &str) -> Case {
+    let edges = format!("from_task,to_task,transfer_s\na,b,{transfer}\n");
+    let tasks = table("task_id", &["arrival_s duration_s cpu_cores", "a 0 10 1", "b 2 5 1"]);
+    Case::of(&[("workers.csv", TWO), ("tasks.csv", &tasks), ("edges.csv", &edges)])
+}
+
+#[test]
+fn a_task_may_start_elsewhere_only_once_its_data_is_there() {
+    let refused = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&refused);
+    // Insists on the other worker.
+    let outcome = chain("3.5").play(&mut play(move |cx: &mut SchedulingContext<'_>| {
+        for index in queue(cx) {
+            let id = task(&cx.view(), index).unwrap();
+            match cx.assign(id, WorkerId(index)) {
+                Ok(()) => {}
+                Err(Refusal::NotReady { until, .. }) => log.lock().unwrap().push(until.to_string()),
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }));
+    assert_eq!(outcome.shown(), ["a.1 w0 0-10 completed", "b.1 w1 13.5-18.5 completed"]);
+    assert_eq!(*refused.lock().unwrap(), ["13.5"], "refused once, with the time; then a pass at that time");
+    assert_eq!(outcome.last("b").wait, Some(3_500_000), "it waits from the predecessor's end");
+}
+
+#[test]
+fn where_the_predecessor_ran_there_is_nothing_to_transfer() {
+    let outcome = chain("3.5").run("first_fit");
+    assert_eq!(outcome.shown(), ["a.1 w0 0-10 completed", "b.1 w0 10-15 completed"]);
+    // Moving data holds no resource.
+    let held = 15.0 / (2.0 * 15.0);
+    assert_eq!(outcome.metrics.cpu_utilization, Some(held));
+}
+
+#[test]
+fn the_bound_takes_transfers_as_nothing() {
+    assert_eq!(chain("1000").run("first_fit").bounds.makespan.micros(), 15 * S);
+}
+
+#[test]
+fn a_task_waits_for_the_last_of_its_predecessors() {
+    let case = Case::new(
+        TWO,
+        &["arrival_s duration_s cpu_cores depends_on", "c 0 1 1 a;b", "a 0 3 1 -", "b 0 5 1 -", "d 0 1 1 a"],
+    );
+    let outcome = case.run("first_fit");
+    assert_eq!(
+        outcome.shown(),
+        ["a.1 w0 0-3 completed", "d.1 w0 3-4 completed", "b.1 w1 0-5 completed", "c.1 w0 5-6 completed"]
+    );
+    assert_eq!(outcome.last("c").wait, Some(0));
+}
+
+#[test]
+fn a_task_that_arrives_after_its_predecessors_end_is_eligible_at_its_arrival() {
+    let case = Case::new(ONE, &["arrival_s duration_s cpu_cores depends_on", "a 0 1 1 -", "b 9 1 1 a"]);
+    let outcome = case.run("greedy");
+    assert_eq!(outcome.shown(), ["a.1 w0 0-1 completed", "b.1 w0 9-10 completed"]);
+    assert_eq!(outcome.last("b").wait, Some(0));
+}
+
+#[test]
+fn a_full_cluster_rejects_what_does_not_start_in_the_pass_of_its_arrival() {
+    let tasks = &["arrival_s duration_s cpu_cores", "a 0 10 1", "b 0 1 1", "c 5 1 1", "d 10 1 1"];
+    // greedy binds what does not fit to a lane; that is no start either.
+    for spec in ["fcfs", "greedy", "ai"] {
+        let outcome = Case::new(ONE, tasks).set("on_full", "reject").run(spec);
+        assert_eq!(
+            outcome.shown(),
+            ["b.0  ?-? rejected", "c.0  ?-? rejected", "a.1 w0 0-10 completed", "d.1 w0 10-11 completed"],
+            "{spec}"
+        );
+        assert_eq!((outcome.metrics.rejected, outcome.metrics.completed), (2, 2));
+        assert!(!outcome.ran_everything);
+    }
+}
+
+/// Starts what is queued, and this task only if nothing else is.
+fn start_all_but(cx: &mut SchedulingContext<'_>, index: u32) {
+    let others: Vec<u32> = queue(cx).into_iter().filter(|&other| other != index).collect();
+    if others.is_empty() {
+        start(cx, index, 0);
+    }
+    others.into_iter().for_each(|other| start(cx, other, 0));
+}

@@ -76,6 +76,26 @@ fn a_strategy_that_starts_and_stops_for_ever_at_one_instant_is_an_error() {
 }
 
 #[test]
+fn a_run_stops_soon_after_it_is_asked_to() {
+    let rows: Vec<String> = (0..100).map(|at| format!("t{at} {at} 1 1")).collect();
+    let mut table = vec!["arrival_s duration_s cpu_cores"];
+    table.extend(rows.iter().map(String::as_str));
+    let case = Case::new(FOUR, &table);
+    let (flag, passes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (raise, count) = (Arc::clone(&flag), Arc::clone(&passes));
+    let mut strategy = play(move |cx: &mut SchedulingContext<'_>| {
+        start_all(cx);
+        if count.fetch_add(1, Ordering::Relaxed) == 5 {
+            raise.store(true, Ordering::Relaxed);
+        }
+    });
+    let hooks = Hooks { stop: Some(&flag), ..Hooks::default() };
+    let error = case.try_run("test", &mut strategy, hooks).unwrap_err();
+    assert!(matches!(error, SimError::Interrupted), "{error}");
+    assert_eq!(passes.load(Ordering::Relaxed), 6, "a pass may be slow: the request is seen after each");
+}
+
+#[test]
 fn ended_tasks_are_counted_for_a_progress_bar() {
     let rows: Vec<String> = (0..700).map(|at| format!("t{at} {at} 1 1")).collect();
     let mut table = vec!["arrival_s duration_s cpu_cores"];

@@ -156,7 +156,9 @@ impl<'a, O: Observer> Engine<'a, O> {
     fn run(mut self, strategy: &mut dyn Scheduler) -> Result<RunStats, SimError> {
         strategy.attach(&self.cluster.view(), &self.scenario.profile);
         let mut idle_wakes = 0;
-        while let Some(now) = self.next_time() {
+        while let Some(now) = self.next_time()
+            && !self.is_over()
+        {
             self.cluster.advance(now)?;
             self.instant(strategy, now)?;
             // One load an instant costs nothing beside a pass, and a pass may take long.
@@ -183,6 +185,12 @@ impl<'a, O: Observer> Engine<'a, O> {
         let rare = self.agenda.first_key_value().map(|(&(time, ..), _)| time);
         let arrival = self.more.then_some(self.next.spec.arrival);
         [completion, rare, arrival].into_iter().flatten().min()
+    }
+
+    /// True if every task has arrived and ended: wake-ups that are still due concern nobody.
+    fn is_over(&self) -> bool {
+        let alive = self.cluster.waiting() + self.cluster.blocked() + self.cluster.holding();
+        !self.more && alive == 0
     }
 
     fn only_wakes_are_left(&self) -> bool {

@@ -60,6 +60,29 @@ fn a_strategy_that_wakes_for_ever_and_schedules_nothing_is_an_error() {
 }
 
 #[test]
+fn a_strategy_that_always_wants_to_be_woken_is_done_when_the_tasks_are() {
+    let case = Case::new(ONE, TWO_TASKS);
+    let outcome = case.play(&mut play(|cx: &mut SchedulingContext<'_>| {
+        let next = cx.view().now() + Duration::from_secs(1);
+        cx.wake_at(next).unwrap();
+        start_all(cx);
+    }));
+    assert_eq!(outcome.shown(), ["a.1 w0 0-10 completed", "b.1 w0 10-11 completed"]);
+    assert_eq!(outcome.stats.passes, 12, "from 0 to 11 s, and none when everything is over");
+}
+
+#[test]
+fn a_wake_up_at_the_end_of_time_is_harmless() {
+    let case = Case::new(ONE, &["arrival_s duration_s cpu_cores", "a 0 10 1"]);
+    let outcome = case.play(&mut play(|cx: &mut SchedulingContext<'_>| {
+        let _ = cx.wake_at(Time::NEVER);
+        let _ = cx.wake_at(Time::from_micros(u64::MAX - 1));
+        start_all(cx);
+    }));
+    assert_eq!(outcome.metrics.makespan_s, Some(10.0));
+}
+
+#[test]
 fn a_strategy_that_starts_and_stops_for_ever_at_one_instant_is_an_error() {
     let error = Case::new(ONE, &["arrival_s duration_s cpu_cores", "a 0 10 1"]).fails(
         &mut play(|cx: &mut SchedulingContext<'_>| {

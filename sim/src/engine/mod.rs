@@ -205,7 +205,7 @@ impl<'a, O: Observer> Engine<'a, O> {
             self.cluster.notify(strategy);
             self.pass(strategy);
             self.carry_out(now)?;
-            if passes == 0 && self.settings.on_full == OnFull::Reject {
+            if self.settings.on_full == OnFull::Reject {
                 self.reject_waiting(now)?;
             }
             passes += 1;
@@ -453,7 +453,7 @@ impl<'a, O: Observer> Engine<'a, O> {
         }
     }
 
-    /// `on_full = "reject"`: what the pass has left waiting is turned away.
+    /// `on_full = "reject"`: what the pass has left waiting is turned away, unless it has been started before.
     fn reject_waiting(&mut self, now: Time) -> Result<(), SimError> {
         if self.cluster.waiting() == 0 {
             return Ok(());
@@ -461,6 +461,7 @@ impl<'a, O: Observer> Engine<'a, O> {
         let view = self.cluster.view();
         let mut waiting: Vec<TaskId> = view.queue().collect();
         waiting.extend(view.workers().flat_map(|worker| worker.lane()));
+        waiting.retain(|&task| view.task(task).is_some_and(|task| task.attempt() == 0));
         waiting.sort_unstable();
         for task in waiting {
             // What waits can be rejected; the core has nothing against it.

@@ -85,6 +85,43 @@ fn a_full_cluster_rejects_what_does_not_start_in_the_pass_of_its_arrival() {
     }
 }
 
+#[test]
+fn a_full_cluster_rejects_in_every_pass_of_an_instant() {
+    // z ends where it starts; x and y are released by it in a further pass, and only one of them fits.
+    let case = Case::new(
+        ONE,
+        &["arrival_s duration_s cpu_cores depends_on", "z 0 0 1 -", "x 0 3 1 z", "y 0 3 1 z", "w 3 1 1 -"],
+    )
+    .set("on_full", "reject");
+    let outcome = case.run("fcfs");
+    assert_eq!(
+        outcome.shown(),
+        ["z.1 w0 0-0 completed", "y.0  ?-? rejected", "x.1 w0 0-3 completed", "w.1 w0 3-4 completed"]
+    );
+}
+
+#[test]
+fn a_full_cluster_keeps_a_task_that_started_and_was_preempted() {
+    let case =
+        Case::new(ONE, &["arrival_s duration_s cpu_cores", "a 0 10 1", "b 4 2 1"]).set("on_full", "reject");
+    let outcome = case.play(&mut play(|cx: &mut SchedulingContext<'_>| {
+        let (now, free) =
+            (cx.view().now().micros() / S, cx.view().workers().next().unwrap().free_cpu_milli());
+        match (now, free) {
+            (4, 0) => {
+                let b = task(&cx.view(), 1).unwrap();
+                // Wait for the stop: b would be rejected otherwise.
+                stop(cx, 0);
+                let _ = b;
+            }
+            (4, _) => start_all_but(cx, 0),
+            _ => start_all(cx),
+        }
+    }));
+    // b is rejected in the pass of its arrival; a was preempted for it, waits, and is not rejected.
+    assert_eq!(outcome.shown(), ["a.1 w0 0-4 preempted", "b.0  ?-? rejected", "a.2 w0 4-14 completed"]);
+}
+
 /// Starts what is queued, and this task only if nothing else is.
 fn start_all_but(cx: &mut SchedulingContext<'_>, index: u32) {
     let others: Vec<u32> = queue(cx).into_iter().filter(|&other| other != index).collect();

@@ -31,6 +31,9 @@ use crate::observers::{Attempt, AttemptEnd, EndedWaiting, Observer};
 /// A strategy that passes more often than this at one instant never comes to rest.
 const MOST_PASSES_PER_INSTANT: u32 = 100_000;
 
+/// So many preemptions that saved nothing, while no task arrived or ended, lead nowhere.
+const MOST_FRUITLESS_STOPS: u32 = 1_000_000;
+
 /// As many wake-ups in a row, with nothing else left to happen, are too many.
 const MOST_IDLE_WAKES: u32 = 100_000;
 
@@ -97,6 +100,8 @@ struct Engine<'a, O> {
     scheduled: u64,
     effects: Vec<Effect>,
     woke: bool,
+    /// Preemptions that saved nothing since a task last arrived or ended.
+    fruitless_stops: u32,
     stats: RunStats,
 }
 
@@ -149,6 +154,7 @@ impl<'a, O: Observer> Engine<'a, O> {
             scheduled: 0,
             effects: Vec::new(),
             woke: false,
+            fruitless_stops: 0,
             stats: RunStats { tasks: 0, events: 0, passes: 0, pass_ns: three_digits() },
         })
     }
@@ -169,6 +175,9 @@ impl<'a, O: Observer> Engine<'a, O> {
             idle_wakes = if only_waking { idle_wakes + 1 } else { 0 };
             if idle_wakes > MOST_IDLE_WAKES {
                 return Err(self.restless("it keeps asking to be woken while nothing happens"));
+            }
+            if self.fruitless_stops > MOST_FRUITLESS_STOPS {
+                return Err(self.restless("it keeps preempting tasks that lose their progress"));
             }
         }
         self.check_all_ended()?;
@@ -279,6 +288,7 @@ impl<'a, O: Observer> Engine<'a, O> {
         let task = self.cluster.submit(spec);
         self.stats.events += 1;
         self.tasks.insert(task, &mut self.next);
+        self.fruitless_stops = 0;
         self.more = self.stream.next_into(&mut self.next)?;
         Ok(())
     }
@@ -419,6 +429,8 @@ impl<'a, O: Observer> Engine<'a, O> {
         if saved {
             self.tasks.save_progress(task, &placement, ran, &self.run_times);
         }
+        let fruitless = status.is_retried() && !(saved && ran > cloudai_schedulers::Duration::ZERO);
+        self.fruitless_stops = if fruitless { self.fruitless_stops + 1 } else { 0 };
         self.tasks.forget_end(task);
         self.apply(event)?;
         self.observer.held_changed(&placement, &self.cluster);
@@ -445,6 +457,7 @@ impl<'a, O: Observer> Engine<'a, O> {
     }
 
     fn count_ended(&mut self) {
+        self.fruitless_stops = 0;
         self.stats.tasks += 1;
         if self.stats.tasks.is_multiple_of(ENDED_PER_TICK)
             && let Some(ended) = self.hooks.ended

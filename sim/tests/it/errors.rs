@@ -99,6 +99,29 @@ fn a_strategy_that_starts_and_stops_for_ever_at_one_instant_is_an_error() {
 }
 
 #[test]
+fn a_strategy_that_starts_and_stops_for_ever_as_time_goes_by_is_an_error() {
+    for latency in ["0", "0.5"] {
+        let error = Case::new(ONE, &["arrival_s duration_s cpu_cores", "a 0 10 1"])
+            .set("stop_latency_s", latency)
+            .fails(
+                &mut play(|cx: &mut SchedulingContext<'_>| {
+                    let now = cx.view().now();
+                    if queue(cx).is_empty() {
+                        let id = task(&cx.view(), 0).unwrap();
+                        let attempt = cx.view().task(id).unwrap().attempt();
+                        let _ = cx.preempt(id, attempt);
+                    } else {
+                        start(cx, 0, 0);
+                        cx.wake_at(now + Duration::from_secs(1)).unwrap();
+                    }
+                })
+                .always(),
+            );
+        assert!(error.starts_with("strategy 'test' does not come to rest at "), "{error}");
+    }
+}
+
+#[test]
 fn a_run_stops_soon_after_it_is_asked_to() {
     let rows: Vec<String> = (0..100).map(|at| format!("t{at} {at} 1 1")).collect();
     let mut table = vec!["arrival_s duration_s cpu_cores"];

@@ -38,6 +38,12 @@ impl<'a> RunTimes<'a> {
         self.speeds.get(worker.index()).copied().unwrap_or_default()
     }
 
+    /// The run time of `task` on a placement, saved progress left out. The slowest part of a gang decides.
+    fn on_all(&self, task: &SimTask, index: u32, placement: &Placement) -> Duration {
+        let parts = placement.parts().iter();
+        parts.map(|part| self.on(task, index, part.worker)).max().unwrap_or_default()
+    }
+
     /// The run time of `task` on `worker`, saved progress left out.
     fn on(&self, task: &SimTask, index: u32, worker: WorkerId) -> Duration {
         let Some(known) = self.durations.and_then(|durations| durations.get(index, worker.0)) else {
@@ -95,7 +101,7 @@ impl Tasks {
     ) -> Time {
         let task = &mut self.0[id.slot()];
         let parts = || placement.parts().iter().map(|part| part.worker);
-        let run = parts().map(|worker| times.on(task, id.index(), worker)).max().unwrap_or_default();
+        let run = times.on_all(task, id.index(), placement);
         let limit = task.limit.filter(|_| times.kill);
         let limit = limit.and_then(|limit| parts().map(|worker| times.speed(worker).run_time(limit)).max());
         task.killed = limit.is_some_and(|limit| limit < run);
@@ -125,8 +131,7 @@ impl Tasks {
         times: &RunTimes<'_>,
     ) {
         let task = &mut self.0[id.slot()];
-        let Some(worker) = placement.worker() else { return };
-        let whole = times.on(task, id.index(), worker).micros().max(1);
+        let whole = times.on_all(task, id.index(), placement).micros().max(1);
         let left = remaining(task.duration, task.done).micros();
         let gained = u128::from(left) * u128::from(ran.micros().min(whole)) / u128::from(whole);
         task.done =

@@ -75,6 +75,17 @@ fn saved_progress_is_counted_at_nominal_speed() {
 }
 
 #[test]
+fn the_progress_of_a_gang_is_that_of_its_slowest_part() {
+    let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu,speed\n\
+                   fast,1,64,1000,0,1\nslow,1,64,1000,0,0.5\n";
+    let case = Case::new(workers, &["arrival_s duration_s cpu_cores replicas", "a 0 10 1 2"])
+        .set("checkpoint", "true");
+    // 20 s, as long as the slow part takes; 10 s are half of it.
+    let outcome = case.play(&mut play(preempting(&[10])).always());
+    assert_eq!(outcome.shown(), ["a.1 fast;slow 0-10 preempted", "a.2 fast;slow 10-20 completed"]);
+}
+
+#[test]
 fn what_is_stopped_stays_held_until_the_stop_is_confirmed() {
     let free = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&free);

@@ -423,7 +423,7 @@ impl<'a, O: Observer> Engine<'a, O> {
             first_start: record.first_start,
             end: now,
             status,
-            expected,
+            expected: self.run_times.nominal_on(expected, &placement),
             lost,
         })?;
         if saved {

@@ -38,6 +38,12 @@ impl<'a> RunTimes<'a> {
         self.speeds.get(worker.index()).copied().unwrap_or_default()
     }
 
+    /// How long work of this nominal length takes on the slowest part of a placement.
+    pub(super) fn nominal_on(&self, nominal: Duration, placement: &Placement) -> Duration {
+        let parts = placement.parts().iter();
+        parts.map(|part| self.speed(part.worker).run_time(nominal)).max().unwrap_or(nominal)
+    }
+
     /// The run time of `task` on a placement, saved progress left out. The slowest part of a gang decides.
     fn on_all(&self, task: &SimTask, index: u32, placement: &Placement) -> Duration {
         let parts = placement.parts().iter();
@@ -100,10 +106,8 @@ impl Tasks {
         times: &RunTimes<'_>,
     ) -> Time {
         let task = &mut self.0[id.slot()];
-        let parts = || placement.parts().iter().map(|part| part.worker);
         let run = times.on_all(task, id.index(), placement);
-        let limit = task.limit.filter(|_| times.kill);
-        let limit = limit.and_then(|limit| parts().map(|worker| times.speed(worker).run_time(limit)).max());
+        let limit = task.limit.filter(|_| times.kill).map(|limit| times.nominal_on(limit, placement));
         task.killed = limit.is_some_and(|limit| limit < run);
         task.ends_at = now + limit.map_or(run, |limit| limit.min(run));
         task.first_start.get_or_insert(now);

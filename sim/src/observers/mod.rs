@@ -76,7 +76,7 @@ pub struct Attempt<'a> {
     pub end: Time,
     /// How it ended.
     pub status: AttemptEnd,
-    /// The nominal run time that was expected at the assignment.
+    /// The run time that was expected at the assignment, at the speed of where it ran.
     pub expected: Duration,
     /// Progress that is lost: the attempt's run time if the task must run again and its progress was not saved, else
     /// zero.

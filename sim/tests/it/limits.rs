@@ -199,3 +199,23 @@ fn expected_ends_count_the_latency() {
     // At the assignment, and again at the confirmed start.
     assert_eq!(*seen.lock().unwrap(), [8, 8]);
 }
+
+#[test]
+fn predictions_are_held_against_the_run_on_the_worker() {
+    // Half speed: 10 nominal seconds run 20. After the first run the prediction is exact.
+    let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu,speed\nw0,1,64,1000,0,0.5\n";
+    let rows: Vec<String> = (0..20).map(|at| format!("t{at} 0 10 1 u")).collect();
+    let mut table = vec!["arrival_s duration_s cpu_cores user_id"];
+    table.extend(rows.iter().map(String::as_str));
+    let error = Case::new(workers, &table).run("fcfs").metrics.prediction_error.unwrap();
+    let first_only = Case::new(workers, &table[..2]).run("fcfs").metrics.prediction_error.unwrap();
+    assert!(close(error, first_only / 20.0, 1e-9), "only the first of 20 is off: {error}, {first_only}");
+    assert_eq!(
+        Case::new(ONE, &["arrival_s duration_s cpu_cores estimate_s", "a 0 4 1 6"])
+            .run("fcfs")
+            .metrics
+            .prediction_error,
+        None,
+        "estimates are not predictions"
+    );
+}

@@ -449,9 +449,17 @@ impl<'a, O: Observer> Engine<'a, O> {
             TaskState::Cancelled => "cancelled",
             _ => "failed",
         };
-        let name = &self.tasks.get(task).name;
-        let (spec, attempts) = (ended.spec(), ended.attempt());
-        self.observer.ended_waiting(&EndedWaiting { task, name, spec, status, end: now, attempts })?;
+        let record = self.tasks.get(task);
+        self.observer.ended_waiting(&EndedWaiting {
+            task,
+            name: &record.name,
+            spec: ended.spec(),
+            status,
+            end: now,
+            attempts: ended.attempt(),
+            eligible: ended.eligible(),
+            first_start: record.first_start,
+        })?;
         self.count_ended();
         Ok(())
     }

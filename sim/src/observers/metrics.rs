@@ -208,10 +208,10 @@ impl<'a> MetricsObserver<'a> {
         user.count += 1;
     }
 
-    fn waited(&mut self, attempt: &Attempt<'_>) {
-        let Some(first) = attempt.first_start else { return };
-        // Each task that started counts once, at its last attempt, by its first start.
-        let wait = first - attempt.eligible;
+    /// Each task that started counts once, when it is over, by its first start.
+    fn waited(&mut self, eligible: Time, first_start: Option<Time>) {
+        let Some(first) = first_start else { return };
+        let wait = first - eligible;
         self.waits.record(wait);
         self.starved += u64::from(wait > self.settings.starvation_threshold);
     }
@@ -342,7 +342,7 @@ impl Observer for MetricsObserver<'_> {
         }
         if !attempt.status.is_retried() {
             self.ended_at(attempt.end);
-            self.waited(attempt);
+            self.waited(attempt.eligible, attempt.first_start);
             let met = (attempt.status == AttemptEnd::Completed).then_some(attempt.end);
             self.missed(attempt.spec.deadline, met);
         }
@@ -356,6 +356,7 @@ impl Observer for MetricsObserver<'_> {
             _ => self.failed_otherwise += 1,
         }
         self.ended_at(task.end);
+        self.waited(task.eligible, task.first_start);
         self.missed(task.spec.deadline, None);
         Ok(())
     }

@@ -98,6 +98,10 @@ pub struct EndedWaiting<'a> {
     pub end: Time,
     /// Attempts that it had had by then.
     pub attempts: u32,
+    /// The later of arrival and the last predecessor's end.
+    pub eligible: Time,
+    /// Confirmed start of its first attempt that started.
+    pub first_start: Option<Time>,
 }
 
 /// Hears what happens in a run. Every method does nothing by default.

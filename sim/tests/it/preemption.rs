@@ -149,3 +149,27 @@ fn a_stale_completion_does_not_end_a_later_attempt() {
     let outcome = Case::new(ONE, LONG).play(&mut play(preempting(&[9])).always());
     assert_eq!(outcome.shown(), ["a.1 w0 0-9 preempted", "a.2 w0 9-19 completed"]);
 }
+
+#[test]
+fn waiting_counts_for_a_task_that_started_and_was_turned_away_later() {
+    let case = Case::new(ONE, &["arrival_s duration_s cpu_cores", "b 0 2 1", "a 0 10 1"]);
+    let outcome = case.play(
+        &mut play(|cx: &mut SchedulingContext<'_>| match cx.view().now().micros() / S {
+            0 if queue(cx).len() == 2 => {
+                start(cx, 0, 0);
+                cx.wake_at(Time::from_micros(4 * S)).unwrap();
+            }
+            2 if !queue(cx).is_empty() => start(cx, 1, 0),
+            4 if queue(cx).is_empty() => stop(cx, 1),
+            4 => {
+                let id = task(&cx.view(), 1).unwrap();
+                cx.reject(id, "no more").unwrap();
+            }
+            _ => {}
+        })
+        .always(),
+    );
+    assert_eq!(outcome.shown(), ["b.1 w0 0-2 completed", "a.1 w0 2-4 preempted"]);
+    assert_eq!((outcome.metrics.rejected, outcome.metrics.completed), (1, 1));
+    assert_eq!(outcome.metrics.mean_wait_s, Some(1.0), "over the tasks that started: 0 and 2");
+}

@@ -6,12 +6,16 @@
 //! - the rest: one rule a test
 
 mod bounds;
+mod determinism;
 mod errors;
 mod instants;
 mod kth_sp2;
 mod limits;
 mod observers;
 mod preemption;
+mod properties;
+mod random;
+mod recompute;
 mod release;
 mod strategies;
 mod support;

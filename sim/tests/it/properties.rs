@@ -1,0 +1,66 @@
+//! Every registered strategy, on any scenario, obeys every rule.
+
+use cloudai_schedulers::{Registry, StrategySpec};
+use cloudai_workloads::generate::{Preset, generate};
+use cloudai_workloads::{Location, Scenario};
+use proptest::prelude::*;
+
+use crate::random::scenarios;
+use crate::recompute;
+use crate::support::Case;
+
+/// Specs of the registered strategies that support the case.
+fn able(case: &Case) -> Vec<String> {
+    let registry = Registry::builtin();
+    let able = |name: &str| {
+        let spec = StrategySpec { name: name.to_owned(), params: Vec::new() };
+        !case.scenario.needs.gangs || registry.build(&spec).unwrap().supports().gangs
+    };
+    registry.iter().map(|info| info.name).filter(|name| able(name)).map(str::to_owned).collect()
+}
+
+/// Runs every strategy that supports the case and checks all that it leaves behind.
+fn check(case: &Case) {
+    for spec in able(case) {
+        recompute::check(&case.scenario, &case.settings, &case.run(&spec));
+    }
+}
+
+/// `PROPTEST_CASES` asks for more than usual.
+fn config() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(160), ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// Runs to the end, every invariant after every instant, each task ends exactly once, nothing starts before it
+    /// may, nothing is overcommitted, no bound is beaten, and each metric is what its definition says.
+    #[test]
+    fn every_strategy_obeys_every_rule(files in scenarios()) {
+        check(&files.case());
+    }
+}
+
+#[test]
+fn every_strategy_obeys_every_rule_on_generated_workloads() {
+    for (seed, &preset) in (0u64..).zip(Preset::list()) {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join(preset.name());
+        generate(preset, 120, 4, seed).unwrap().write(&place).unwrap();
+        check(&Case::at(Scenario::check(&Location::Folder(place)).unwrap(), folder));
+    }
+}
+
+#[test]
+fn settings_that_change_what_happens_are_obeyed_on_a_bundled_workload() {
+    let bundled = |name: &str| {
+        let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../workloads").join(name);
+        Case::at(Scenario::check(&Location::Folder(place)).unwrap(), tempfile::tempdir().unwrap())
+    };
+    check(&bundled("mixed-100x5").set("startup_latency_s", "2.5").set("starvation_threshold_s", "20"));
+    check(&bundled("mixed-100x5").set("on_full", "reject").set("estimates", "none"));
+    check(&bundled("dag-80x4").set("estimates", "noisy(2)").set("kill_at_estimate", "true"));
+    check(&bundled("ml-60x4").set("estimates", "exact"));
+}

@@ -21,6 +21,8 @@ pub trait Scheduler: Send {
     fn attach(&mut self, view: &ClusterView<'_>, profile: &WorkloadProfile);
 
     /// Something happened that was not this strategy's own accepted decision. Optional.
+    ///
+    /// That a task has ended is always told, even if the strategy itself rejected it.
     fn observe(&mut self, event: &ClusterEvent, view: &ClusterView<'_>) {
         let _ = (event, view);
     }

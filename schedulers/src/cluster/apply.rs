@@ -66,7 +66,7 @@ impl Cluster {
                 self.tasks.at_mut(task.slot).state = TaskState::Blocked;
                 self.blocked += 1;
                 self.finish(task, TaskState::Cancelled);
-                self.effects.push(Effect::Ended { task });
+                self.effects.push(Effect::Ended { task, reason: None });
                 return task;
             }
         }
@@ -141,7 +141,7 @@ impl Cluster {
                 }
                 if !completed {
                     self.end_one(successor, TaskState::Cancelled);
-                    self.effects.push(Effect::Ended { task: successor });
+                    self.effects.push(Effect::Ended { task: successor, reason: None });
                     ended.push(successor);
                 } else if completed && open == 0 {
                     self.release_successor(successor);
@@ -303,7 +303,7 @@ impl Cluster {
             self.finish(task, TaskState::Cancelled);
         } else if failed_starts >= self.config.max_failed_starts {
             self.finish(task, TaskState::Failed);
-            self.effects.push(Effect::Ended { task });
+            self.effects.push(Effect::Ended { task, reason: None });
         } else {
             self.avoided.entry(task.slot).or_default().extend(workers);
             self.forgive_if_stuck(task.slot);
@@ -385,7 +385,7 @@ impl Cluster {
         }
         if !state.holds_resources() {
             self.finish(task, TaskState::Cancelled);
-            self.effects.push(Effect::Ended { task });
+            self.effects.push(Effect::Ended { task, reason: None });
             return Ok(());
         }
         record.after_stop = AfterStop::Cancel;

@@ -55,13 +55,13 @@ impl Cluster {
             Decision::Assign { task, placement } => self.assign(task, placement)?,
             Decision::Bind { task, worker } => self.bind(task, worker)?,
             Decision::Preempt { task, attempt } => self.preempt(task, attempt)?,
-            Decision::Reject { task, reason: _ } => {
+            Decision::Reject { task, reason } => {
                 let state = self.known(task)?;
                 if !(state.is_waiting() || state == TaskState::Blocked) {
                     return Err(Refusal::WrongState { task, state });
                 }
                 self.finish(task, TaskState::Rejected);
-                self.effects.push(Effect::Ended { task });
+                self.effects.push(Effect::Ended { task, reason: Some(reason) });
             }
             Decision::WakeAt(at) => {
                 if at <= self.now {

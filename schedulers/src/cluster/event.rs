@@ -1,5 +1,7 @@
 //! What happens to a cluster, what it tells its driver, and what a strategy hears of it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -175,10 +177,12 @@ pub enum Effect {
         /// Its confirmed start, or `None` if it never started.
         started_at: Option<Time>,
     },
-    /// A task that was waiting has ended: cancelled or rejected.
+    /// A task that was waiting has ended: cancelled, rejected, or failed to start too often.
     Ended {
         /// The task.
         task: TaskId,
+        /// Why it was rejected, in words; `None` if it was not.
+        reason: Option<Cow<'static, str>>,
     },
     /// Apply [`Event::TransferOver`] at this time.
     TransferAt {

@@ -233,7 +233,7 @@ impl Driver {
                     self.put(at, 4, task.index(), Due::Event(Event::TransferOver { task }));
                 }
                 Effect::WakeAt(at) => drop(self.put(at, 7, 0, Due::Event(Event::Woke))),
-                Effect::Ended { task } => {
+                Effect::Ended { task, .. } => {
                     let state = self.cluster.view().task(task).unwrap().state();
                     assert!(state.is_terminal(), "{task} is {state:?}");
                 }

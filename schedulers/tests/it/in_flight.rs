@@ -102,7 +102,7 @@ fn a_failed_start_is_retried_elsewhere_and_not_for_ever() {
                 Err(Refusal::Avoided { task, worker })
             );
         } else {
-            assert_eq!(live.effects(), [lost, Effect::Ended { task }]);
+            assert_eq!(live.effects(), [lost, Effect::Ended { task, reason: None }]);
             assert_eq!(live.state(), TaskState::Failed);
         }
     }

@@ -102,6 +102,8 @@ struct Engine<'a, O> {
     woke: bool,
     /// Preemptions that saved nothing since a task last arrived or ended.
     fruitless_stops: u32,
+    /// Entries in `completions` of attempts that were stopped.
+    stopped_ends: u64,
     stats: RunStats,
 }
 
@@ -155,6 +157,7 @@ impl<'a, O: Observer> Engine<'a, O> {
             effects: Vec::new(),
             woke: false,
             fruitless_stops: 0,
+            stopped_ends: 0,
             stats: RunStats { tasks: 0, events: 0, passes: 0, pass_ns: three_digits() },
         })
     }
@@ -189,7 +192,15 @@ impl<'a, O: Observer> Engine<'a, O> {
     }
 
     /// When something happens next.
-    fn next_time(&self) -> Option<Time> {
+    fn next_time(&mut self) -> Option<Time> {
+        // An attempt that was stopped does not end: that its end would have been due is no event.
+        while self.stopped_ends > 0
+            && let Some(&Reverse(key)) = self.completions.peek()
+            && self.tasks.ending(index_of(key), slot_of(key), time_of(key)).is_none()
+        {
+            self.completions.pop();
+            self.stopped_ends -= 1;
+        }
         let completion = self.completions.peek().map(|&Reverse(key)| time_of(key));
         let rare = self.agenda.first_key_value().map(|(&(time, ..), _)| time);
         let arrival = self.more.then_some(self.next.spec.arrival);
@@ -338,12 +349,17 @@ impl<'a, O: Observer> Engine<'a, O> {
                     // One wake-up an instant is enough, however often it is asked for.
                     self.agenda.insert((at, Event::Woke.class(), 0, 0), Event::Woke);
                 }
-                Effect::Ended { task } => self.end_waiting(task, now)?,
-                Effect::AttemptLost { task, .. } => self.tasks.forget_end(task),
+                Effect::Ended { task, .. } => self.end_waiting(task, now)?,
+                Effect::AttemptLost { task, .. } => self.forget_end(task),
             }
         }
         self.effects = effects;
         Ok(())
+    }
+
+    /// An attempt does not end by itself any more.
+    fn forget_end(&mut self, task: TaskId) {
+        self.stopped_ends += u64::from(self.tasks.forget_end(task));
     }
 
     fn schedule(&mut self, at: Time, index: u32, event: Event) {
@@ -375,7 +391,12 @@ impl<'a, O: Observer> Engine<'a, O> {
 
     /// A task ends by itself or at its limit, unless the heap's entry is of an attempt that was stopped.
     fn complete(&mut self, key: u128, now: Time) -> Result<(), SimError> {
-        let Some((task, killed)) = self.tasks.ending(index_of(key), slot_of(key), now) else { return Ok(()) };
+        let Some((task, killed)) = self.tasks.ending(index_of(key), slot_of(key), now) else {
+            self.stopped_ends = self.stopped_ends.saturating_sub(1);
+            return Ok(());
+        };
+        // Its entry has left the heap.
+        self.tasks.forget_end(task);
         let Some(attempt) = self.cluster.view().task(task).map(|task| task.attempt()) else { return Ok(()) };
         let (event, status) = if killed {
             (Event::Failed { task, attempt, reason: FailureReason::TimeLimit }, AttemptEnd::TimedOut)
@@ -429,9 +450,9 @@ impl<'a, O: Observer> Engine<'a, O> {
         if saved {
             self.tasks.save_progress(task, &placement, ran, &self.run_times);
         }
-        let fruitless = status.is_retried() && !(saved && ran > cloudai_schedulers::Duration::ZERO);
+        let fruitless = status.is_retried() && !(saved && ran > Duration::ZERO);
         self.fruitless_stops = if fruitless { self.fruitless_stops + 1 } else { 0 };
-        self.tasks.forget_end(task);
+        self.forget_end(task);
         self.apply(event)?;
         self.observer.held_changed(&placement, &self.cluster);
         if !status.is_retried() {

@@ -121,9 +121,9 @@ impl Tasks {
         (task.ends_at == at).then_some((id, task.killed))
     }
 
-    /// The current attempt no longer ends by itself.
-    pub(super) fn forget_end(&mut self, task: TaskId) {
-        self.0[task.slot()].ends_at = Time::NEVER;
+    /// The current attempt no longer ends by itself; true if it would have.
+    pub(super) fn forget_end(&mut self, task: TaskId) -> bool {
+        std::mem::replace(&mut self.0[task.slot()].ends_at, Time::NEVER) != Time::NEVER
     }
 
     /// Saves what an attempt that is stopped after `ran` has done.

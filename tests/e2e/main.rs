@@ -1,0 +1,16 @@
+//! End-to-end tests: the built binary, from outside.
+//!
+//! - `support`: running the binary, scenarios, folders
+//! - `simulate`: what a good run prints and leaves; `report`: rendering again
+//! - `bad_input`: what is refused, with which message; `folders`: where results go and where not
+//! - `interrupted`: signals; `streams`: closed pipes, full disks, colours; `text`: snapshots of help and tables
+
+mod bad_input;
+mod folders;
+#[cfg(unix)]
+mod interrupted;
+mod report;
+mod simulate;
+mod streams;
+mod support;
+mod text;

@@ -1,0 +1,62 @@
+//! Snapshots of what people read.
+
+use insta::assert_snapshot;
+
+use crate::support::{Place, bundled};
+
+#[test]
+fn help() {
+    let place = Place::new();
+    for command in [
+        "",
+        "simulate",
+        "strategies",
+        "generate",
+        "import",
+        "import swf",
+        "import openb",
+        "report",
+        "completions",
+    ] {
+        let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let ran = place.command(&args).env("COLUMNS", "100").output().unwrap();
+        let name = if command.is_empty() { "cloudai".to_owned() } else { command.replace(' ', "-") };
+        assert_snapshot!(format!("help-{name}"), String::from_utf8(ran.stdout).unwrap());
+    }
+}
+
+#[test]
+fn every_command_has_an_example_in_its_help() {
+    let place = Place::new();
+    for command in
+        ["simulate", "strategies", "generate", "import swf", "import openb", "report", "completions"]
+    {
+        let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let help = place.good(&args).out;
+        assert!(help.contains(&format!("  cloudai {command}")), "{help}");
+    }
+}
+
+#[test]
+fn strategies() {
+    let place = Place::new();
+    assert_snapshot!("strategies", place.good(&["strategies"]).out);
+    assert_snapshot!("strategies-ai", place.good(&["strategies", "ai"]).out);
+}
+
+#[test]
+fn table() {
+    let place = Place::new();
+    let seven = "greedy,round_robin,balanced,ai,ai_aggressive,ai_predictive,ai_load_balanced,fcfs";
+    let args = ["simulate", &bundled("mixed-100x5"), "--no-plots", "--strategy", seven];
+    assert_snapshot!("table-mixed-100x5", place.good(&args).out);
+}
+
+#[test]
+fn completions() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = place.good(&["completions", shell]).out;
+        assert!(script.contains("cloudai") && script.contains("simulate"), "{shell}");
+    }
+}

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::process::ExitCode;
 
+use cloudai_reports::ReportError;
 use cloudai_schedulers::RegistryError;
 use cloudai_sim::SimError;
 use cloudai_workloads::{Problems, SettingError};
@@ -26,6 +27,12 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
         Some(SimError::Interrupted) => return ExitCode::from(130),
         Some(SimError::Input(_) | SimError::Strategy(_)) => return ExitCode::from(2),
         _ => {}
+    }
+    // A folder that holds no report is wrong input; one that cannot be read or written is a failure.
+    if let Some(ReportError::NoReport { .. } | ReportError::Parse { .. } | ReportError::Folder { .. }) =
+        error.downcast_ref::<ReportError>()
+    {
+        return ExitCode::from(2);
     }
     let input = error.is::<Usage>() || error.is::<Problems>() || error.is::<RegistryError>();
     if input || error.is::<SettingError>() { ExitCode::from(2) } else { ExitCode::from(1) }

@@ -1,7 +1,7 @@
 //! Exit codes: 1 it failed, 2 wrong usage or input, 130 interrupted.
 
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use cloudai_reports::ReportError;
@@ -36,6 +36,12 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
     }
     let input = error.is::<Usage>() || error.is::<Problems>() || error.is::<RegistryError>();
     if input || error.is::<SettingError>() { ExitCode::from(2) } else { ExitCode::from(1) }
+}
+
+/// Tells people something, on stderr. That nobody can hear it changes nothing of what the program has done, where
+/// `eprintln!` would panic.
+pub(crate) fn tell(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// The error and its causes on one line; causes that the line says already are left out.

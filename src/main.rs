@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if !failure::is_broken_pipe(&error) {
-                eprintln!("error: {}", failure::message(&error));
+                failure::tell(format_args!("error: {}", failure::message(&error)));
             }
             failure::exit_code(&error)
         }

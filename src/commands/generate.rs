@@ -4,14 +4,14 @@ use anyhow::Result;
 use cloudai_workloads::generate::{Preset, generate};
 
 use crate::cli::GenerateArgs;
-use crate::failure::Usage;
+use crate::failure::{Usage, tell};
 
 pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     let preset: Preset = args.preset.parse().map_err(|error| Usage(format!("{error}")))?;
     let (tasks, workers) = (u64::from(args.tasks), u64::from(args.workers));
     let generated = generate(preset, tasks, workers, args.seed).map_err(|error| Usage(error.to_string()))?;
     generated.write(&args.out)?;
-    eprintln!("scenario: {} ({tasks} tasks, {workers} workers)", args.out.display());
+    tell(format_args!("scenario: {} ({tasks} tasks, {workers} workers)", args.out.display()));
     Ok(())
 }
 

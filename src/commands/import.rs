@@ -6,11 +6,11 @@ use anyhow::Result;
 use cloudai_workloads::{ImportReport, openb, swf};
 
 use crate::cli::{ArrivalsArg, ImportCommand};
-use crate::failure::Usage;
+use crate::failure::{Usage, tell};
 
 pub(super) fn run(command: &ImportCommand) -> Result<()> {
     match command {
-        ImportCommand::Swf { log, processors, out } => tell(&swf::import(log, *processors, out)?, out),
+        ImportCommand::Swf { log, processors, out } => summarise(&swf::import(log, *processors, out)?, out),
         ImportCommand::Openb { nodes, pods, arrivals, target, seed, out } => {
             let arrivals = match arrivals {
                 ArrivalsArg::Trace => openb::Arrivals::Trace,
@@ -23,14 +23,14 @@ pub(super) fn run(command: &ImportCommand) -> Result<()> {
                     );
                 }
             };
-            tell(&openb::import(nodes, pods, arrivals, out)?, out);
+            summarise(&openb::import(nodes, pods, arrivals, out)?, out);
         }
     }
     Ok(())
 }
 
 /// What was kept, dropped and changed, on stderr.
-fn tell(report: &ImportReport, out: &Path) {
-    eprintln!("{report}");
-    eprintln!("scenario: {}", out.display());
+fn summarise(report: &ImportReport, out: &Path) {
+    tell(report);
+    tell(format_args!("scenario: {}", out.display()));
 }

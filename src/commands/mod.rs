@@ -44,6 +44,6 @@ fn print(text: &str) -> Result<()> {
 fn report(dir: &Path, plots: bool) -> Result<()> {
     let comparison = cloudai_reports::load(dir)?;
     cloudai_reports::write(&comparison, dir, &Options::default().with_plots(plots))?;
-    eprintln!("report: {}", dir.join("index.html").display());
+    crate::failure::tell(format_args!("report: {}", dir.join("index.html").display()));
     Ok(())
 }

@@ -11,7 +11,7 @@ use cloudai_workloads::{Location, Scenario, Settings};
 
 use super::print;
 use crate::cli::SimulateArgs;
-use crate::failure::Usage;
+use crate::failure::{Usage, tell};
 use crate::folder::Draft;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -27,7 +27,7 @@ pub(super) fn run(args: &SimulateArgs, registry: &Registry) -> Result<()> {
     check(&strategies, registry)?;
     let scenario = Scenario::check(&location(args))?;
     if let Some(because) = scenario.is_loaded() {
-        eprintln!("note: the tasks are held in memory, because {because}");
+        tell(format_args!("note: the tasks are held in memory, because {because}"));
     }
     let settings = settings(args, &scenario)?;
     let place = args.out.clone().unwrap_or_else(|| Path::new("out").join(folder_name(&scenario.name)));
@@ -53,7 +53,7 @@ pub(super) fn run(args: &SimulateArgs, registry: &Registry) -> Result<()> {
     }
     draft.publish()?;
     show(args, &run)?;
-    eprintln!("report: {}", place.join("index.html").display());
+    tell(format_args!("report: {}", place.join("index.html").display()));
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Where output goes: colours, closed pipes, full devices.
 
+use std::fs::OpenOptions;
 use std::process::Stdio;
 
 use crate::support::{Place, bundled};
@@ -50,4 +51,25 @@ fn a_reader_that_goes_away_is_no_reason_to_panic() {
         assert!(!err.contains("panicked") && !err.contains("error"), "{args:?}: {err}");
         assert!(matches!(output.status.code(), Some(0 | 1)), "{args:?}: {:?}", output.status);
     }
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure_and_lost_notes_are_not() {
+    let full = || OpenOptions::new().write(true).open("/dev/full");
+    if full().is_err() {
+        eprintln!("skipped: there is no /dev/full here");
+        return;
+    }
+    let place = Place::new();
+    let scenario = bundled("dag-80x4");
+    let args = ["simulate", &scenario, "--no-plots", "--strategy", "fcfs"];
+    let output = place.command(&args).stdout(full().unwrap()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(err.contains("error: cannot write to stdout: No space left on device"), "{err}");
+    // The note, the report's place and the error have nowhere to go; the run is what it is.
+    let output = place.command(&args).stderr(full().unwrap()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let output = place.command(&["simulate", "nowhere"]).stderr(full().unwrap()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
 }

@@ -54,7 +54,7 @@ pub(crate) enum Command {
 const SIMULATE_EXAMPLES: &str = "Examples:
   cloudai simulate workloads/mixed-100x5
   cloudai simulate workloads/ml-60x4 --strategy all --baseline fcfs
-  cloudai simulate my-scenario --strategy 'ai(window=64,balance=0.4),greedy' --set startup_latency_s=2
+  cloudai simulate my-scenario --strategy 'ai(window=64),greedy' --set startup_latency_s=2
   cloudai simulate --tasks jobs.csv --workers nodes.csv --estimates exact --out report";
 
 /// `cloudai simulate`.

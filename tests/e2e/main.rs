@@ -5,6 +5,8 @@
 //! - `bad_input`: what is refused, with which message; `folders`: where results go and where not
 //! - `interrupted`: signals; `streams`: closed pipes, full disks, colours; `text`: snapshots of help and tables
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test panics where something is amiss")]
+
 mod bad_input;
 mod folders;
 #[cfg(unix)]

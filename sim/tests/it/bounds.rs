@@ -75,6 +75,16 @@ fn paths_and_runs_take_the_fastest_worker_that_can_hold_the_task() {
 }
 
 #[test]
+fn a_path_begins_when_its_tasks_arrive() {
+    let workers = workers(&["w0 4 64 100 0 1"]);
+    let tasks =
+        ["arrival_s duration_s cpu_cores depends_on", "x 0 1 1 -", "a 50 8 1 -", "b 0 8 1 a", "c 70 3 1 b"];
+    // a from 50 to 58, b to 66, c from 70 to 73.
+    assert_eq!(Case::new(&workers, &tasks).run("fcfs").bounds.makespan.micros(), 73 * S);
+    assert_eq!(Case::new(&workers, &tasks[..4]).run("fcfs").bounds.makespan.micros(), 66 * S);
+}
+
+#[test]
 fn killed_tasks_count_to_their_limit_and_gangs_count_whole() {
     let workers = workers(&["w0 2 64 100 0 1"]);
     let header = "arrival_s duration_s cpu_cores estimate_s replicas";

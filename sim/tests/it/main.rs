@@ -5,6 +5,8 @@
 //! - `properties`, `determinism`: every registered strategy on random scenarios
 //! - the rest: one rule a test
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test panics where something is amiss")]
+
 mod bounds;
 mod determinism;
 mod errors;

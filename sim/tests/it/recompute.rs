@@ -161,7 +161,8 @@ impl<'a> World<'a> {
                 let index = u32::try_from(worker).unwrap();
                 table.of_task(task.spec.index).iter().find(|&&(w, _)| w == index).map(|&(_, time)| time)
             });
-            stated.map_or_else(|| scaled(task.duration.micros(), worker), |time| time.micros())
+            stated
+                .map_or_else(|| scaled(task.duration.micros(), worker), cloudai_schedulers::Duration::micros)
         };
         let run = workers.iter().map(on).max().unwrap();
         let limit = task.spec.estimate.filter(|_| self.settings.kill_at_estimate);
@@ -372,7 +373,7 @@ impl<'a> World<'a> {
         ] {
             match (got, want) {
                 (Some(got), Some(want)) => {
-                    assert!(close(got, want, 1e-9), "{what}: {got}, recomputed {want}")
+                    assert!(close(got, want, 1e-9), "{what}: {got}, recomputed {want}");
                 }
                 (got, want) => assert_eq!(got, want, "{what}"),
             }
@@ -407,7 +408,7 @@ impl<'a> World<'a> {
         let allocated = (gpus > 0).then(|| then.map(gpu_of).sum::<u64>() as f64 / gpus as f64);
         match (metrics.gpu_allocation, allocated) {
             (Some(got), Some(want)) => {
-                assert!(close(got, want, 1e-12), "allocation {got}, recomputed {want}")
+                assert!(close(got, want, 1e-12), "allocation {got}, recomputed {want}");
             }
             (got, want) => assert_eq!(got, want),
         }

@@ -261,7 +261,7 @@ impl Observer for Recorder {
             attempt: attempt.attempt,
             placement: attempt.placement.clone(),
             assigned: attempt.assigned.micros(),
-            start: attempt.start.map(|start| start.micros()),
+            start: attempt.start.map(cloudai_schedulers::Time::micros),
             end: attempt.end.micros(),
             lost: attempt.lost.micros(),
         });

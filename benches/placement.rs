@@ -2,6 +2,10 @@
 //!
 //! `scan` looks at every worker for the same answer, as the baseline of the index.
 #![allow(missing_docs, reason = "criterion's macros")]
+#![allow(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method is not general enough over lifetimes"
+)]
 #![allow(clippy::expect_used, reason = "a benchmark may end with a panic")]
 
 use std::collections::VecDeque;
@@ -58,7 +62,7 @@ impl Churn {
         config.indexes = indexes;
         let cluster = Cluster::new(config, (0..workers).map(spec).collect()).expect("few GPUs");
         let mut churn = Self { cluster, running: VecDeque::new(), effects: Vec::new(), next: 0, state: 1 };
-        let mut fill = Place(ClusterView::first_fit);
+        let mut fill = Place(|view, task| view.first_fit(task));
         while churn.cluster.held().cpu_milli * 10 < churn.cluster.capacity().cpu_milli * 8 {
             churn.start(&mut fill);
         }

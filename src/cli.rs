@@ -75,7 +75,7 @@ pub(crate) struct SimulateArgs {
     /// The strategy that the others are compared with [default: greedy, if it runs]
     #[arg(long, value_name = "SPEC")]
     pub(crate) baseline: Option<String>,
-    /// Where the report goes [default: out/<scenario>]
+    /// Where the report goes [default: out/SCENARIO]
     #[arg(long, short, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Seed of everything random [default: the scenario's, or 0]

@@ -36,16 +36,17 @@ pub(crate) fn bounds_sentence(comparison: &Comparison) -> Option<String> {
     let turnaround = bound(comparison, |m| m.mean_turnaround_bound_s);
     match (makespan, turnaround) {
         (Some(makespan), Some(turnaround)) => Some(format!(
-            "No schedule can have a makespan below {}, nor a mean turnaround below {}.",
+            "No schedule of all tasks can have a makespan below {}, nor a mean turnaround below {}.",
             duration(makespan),
             duration(turnaround)
         )),
         (Some(makespan), None) => {
-            Some(format!("No schedule can have a makespan below {}.", duration(makespan)))
+            Some(format!("No schedule of all tasks can have a makespan below {}.", duration(makespan)))
         }
-        (None, Some(turnaround)) => {
-            Some(format!("No schedule can have a mean turnaround below {}.", duration(turnaround)))
-        }
+        (None, Some(turnaround)) => Some(format!(
+            "No schedule of all tasks can have a mean turnaround below {}.",
+            duration(turnaround)
+        )),
         (None, None) => None,
     }
 }

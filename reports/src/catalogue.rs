@@ -174,12 +174,12 @@ catalogue! {
     rejected, "Rejected tasks", Tasks, Lower, "Tasks that were refused.";
     preemptions, "Preemptions", Attempts, Neither, "Attempts that were preempted.";
     work_lost_s, "Work lost", Seconds, Lower, "Run time of attempts that was lost to preemption and failed workers.";
-    deadline_misses, "Deadline misses", Tasks, Lower, "Tasks that ended after their deadline, or never.";
+    deadline_misses, "Deadline misses", Tasks, Lower, "Tasks that did not complete by their deadline.";
     jain_fairness, "Jain's fairness index", Ratio, Higher, "Jain's fairness index over the mean bounded slowdowns of the users; 1 is equal treatment.";
     prediction_error, "Prediction error", Ratio, Lower, "Sum of |expected - actual run time| over the sum of actual run times, over completed tasks without an estimate.";
-    lower_bound_s, "Bound on makespan", Seconds, Neither, "No schedule can have a makespan below this: the largest of the area bound per resource with release times, the longest path through dependencies, and the longest task after its arrival.";
+    lower_bound_s, "Bound on makespan", Seconds, Neither, "No schedule of all tasks can have a makespan below this: the largest of the area bound per resource with release times, the longest path through dependencies, and the longest task after its arrival.";
     gap_to_bound, "Makespan over its bound", Ratio, Lower, "Makespan over the bound on makespan; 1 is optimal. Not applicable if a task was rejected, cancelled, or failed other than by time limit.";
-    mean_turnaround_bound_s, "Bound on mean turnaround", Seconds, Neither, "No schedule can have a mean turnaround below this: the larger of the mean fastest duration and, per resource, preemptive shortest remaining time on the squashed area.";
+    mean_turnaround_bound_s, "Bound on mean turnaround", Seconds, Neither, "No schedule of all tasks can have a mean turnaround below this: the larger of the mean fastest duration and, per resource, preemptive shortest remaining time on the squashed area.";
     gpu_allocation, "GPU allocation", Share, Higher, "Share of GPU capacity held after the pass at the last arrival.";
     gpu_fragmentation, "GPU fragmentation", Share, Lower, "Share of the GPU capacity then free that a typical task cannot use.";
 }

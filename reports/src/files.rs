@@ -35,7 +35,7 @@ pub fn write(comparison: &Comparison, dir: &Path, options: &Options) -> Result<(
     write_text(&page, &dir.join("index.html"))
 }
 
-/// Reads back what [`write`] left in `dir`.
+/// Reads back what [`write()`] left in `dir`.
 ///
 /// # Errors
 ///

@@ -61,18 +61,18 @@ pub struct Metrics {
     pub preemptions: u64,
     /// Run time of attempts that was lost to preemption and failed workers.
     pub work_lost_s: f64,
-    /// Tasks that ended after their deadline, or never; `None` without deadlines.
+    /// Tasks that did not complete by their deadline; `None` without deadlines.
     pub deadline_misses: Option<u64>,
     /// Jain's fairness index over the mean bounded slowdowns of the users.
     pub jain_fairness: Option<f64>,
     /// Sum of |expected - actual run time| over the sum of actual run times, over completed tasks without an
     /// estimate; `None` if there are none.
     pub prediction_error: Option<f64>,
-    /// No schedule can have a makespan below this.
+    /// No schedule of all tasks can have a makespan below this.
     pub lower_bound_s: Option<f64>,
     /// Makespan over `lower_bound_s`; `None` if a task was rejected, cancelled or failed other than by time limit.
     pub gap_to_bound: Option<f64>,
-    /// No schedule can have a mean turnaround below this.
+    /// No schedule of all tasks can have a mean turnaround below this.
     pub mean_turnaround_bound_s: Option<f64>,
     /// Share of GPU capacity held after the pass at the last arrival; `None` without GPUs.
     pub gpu_allocation: Option<f64>,

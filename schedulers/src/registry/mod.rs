@@ -52,6 +52,11 @@ impl StrategyInfo {
     }
 }
 
+/// True if some name would mean both.
+fn clash(a: &StrategyInfo, b: &StrategyInfo) -> bool {
+    a.answers_to(b.name) || b.aliases.iter().any(|alias| a.answers_to(alias))
+}
+
 /// Why a spec does not name a strategy.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -140,7 +145,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::NameTaken`] if there is one of that name.
     pub fn register(&mut self, info: StrategyInfo) -> Result<(), RegistryError> {
-        if self.strategies.iter().any(|known| known.answers_to(info.name)) {
+        if self.strategies.iter().any(|known| clash(known, &info)) {
             return Err(RegistryError::NameTaken(info.name));
         }
         self.strategies.push(info);

@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use cloudai_schedulers::{
     Capabilities, Cluster, ClusterConfig, Decision, Duration, Effect, Event, EventError, FailureReason,
-    KnownRunTimes, Placement, Scheduler, TaskId, TaskState, Time, strategy_seed,
+    KnownRunTimes, Placement, Scheduler, TaskId, TaskState, Time, WorkloadProfile, strategy_seed,
 };
 use cloudai_workloads::{Estimates, OnFull, Scenario, Settings, Task, TaskStream};
 use hdrhistogram::Histogram;
@@ -163,7 +163,10 @@ impl<'a, O: Observer> Engine<'a, O> {
     }
 
     fn run(mut self, strategy: &mut dyn Scheduler) -> Result<RunStats, SimError> {
-        strategy.attach(&self.cluster.view(), &self.scenario.profile);
+        // Who does not declare that it uses the profile does not get it.
+        let nothing = WorkloadProfile::default();
+        let profile = if self.capabilities.profile { &self.scenario.profile } else { &nothing };
+        strategy.attach(&self.cluster.view(), profile);
         let mut idle_wakes = 0;
         while let Some(now) = self.next_time()
             && !self.is_over()

@@ -19,16 +19,19 @@ const SLOWDOWN_BOUND: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 struct Times {
     sum: u128,
+    /// The largest, exactly: the histogram's own is the upper end of its bin.
+    max: u64,
     histogram: Histogram<u64>,
 }
 
 impl Times {
     fn new() -> Self {
-        Self { sum: 0, histogram: three_digits() }
+        Self { sum: 0, max: 0, histogram: three_digits() }
     }
 
     fn record(&mut self, time: Duration) {
         self.sum += u128::from(time.micros());
+        self.max = self.max.max(time.micros());
         // The histogram grows as needed.
         let _ = self.histogram.record(time.micros());
     }
@@ -39,7 +42,7 @@ impl Times {
     }
 
     fn percentile_s(&self, percent: f64) -> Option<f64> {
-        let value = || self.histogram.value_at_percentile(percent).min(self.histogram.max());
+        let value = || self.histogram.value_at_percentile(percent).min(self.max);
         (!self.histogram.is_empty()).then(|| Duration::from_micros(value()).seconds())
     }
 }
@@ -227,7 +230,7 @@ impl<'a> MetricsObserver<'a> {
         let (mut seen, all) = (0, self.waits.histogram.len());
         let points = self.waits.histogram.iter_recorded().map(|step| {
             seen += step.count_at_value();
-            let wait = step.value_iterated_to().min(self.waits.histogram.max());
+            let wait = step.value_iterated_to().min(self.waits.max);
             CdfPoint { wait_s: Duration::from_micros(wait).seconds(), share: as_float(seen) / as_float(all) }
         });
         points.collect()

@@ -34,6 +34,9 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
     {
         return ExitCode::from(2);
     }
+    if error.downcast_ref::<Problems>().is_some_and(Problems::output_failed) {
+        return ExitCode::from(1);
+    }
     let input = error.is::<Usage>() || error.is::<Problems>() || error.is::<RegistryError>();
     if input || error.is::<SettingError>() { ExitCode::from(2) } else { ExitCode::from(1) }
 }

@@ -32,7 +32,7 @@ impl NewFolder {
         temporary_name.push(name);
         temporary_name.push(format!(".{}.tmp", std::process::id()));
         let temporary = target.with_file_name(temporary_name);
-        std::fs::create_dir_all(&temporary).map_err(|error| Problems::io(&temporary, "created", &error))?;
+        std::fs::create_dir_all(&temporary).map_err(|error| Problems::output(target, "created", &error))?;
         Ok(Self { temporary, target: target.to_path_buf() })
     }
 
@@ -48,7 +48,7 @@ impl NewFolder {
             content(&mut file)?;
             file.flush()
         });
-        written.map_err(|error| Problems::io(&self.target.join(name), "written", &error))
+        written.map_err(|error| Problems::output(&self.target.join(name), "written", &error))
     }
 
     /// Puts the folder in its place.
@@ -56,10 +56,10 @@ impl NewFolder {
         if self.target.exists() {
             // It was empty at the start; if it is not any more, this fails and nothing is lost.
             std::fs::remove_dir(&self.target)
-                .map_err(|error| Problems::io(&self.target, "replaced", &error))?;
+                .map_err(|error| Problems::output(&self.target, "replaced", &error))?;
         }
         std::fs::rename(&self.temporary, &self.target)
-            .map_err(|error| Problems::io(&self.target, "put in place", &error))
+            .map_err(|error| Problems::output(&self.target, "put in place", &error))
     }
 }
 

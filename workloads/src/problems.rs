@@ -57,6 +57,7 @@ pub(crate) fn quoted(value: &str) -> String {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {
     files: Vec<FileProblems>,
+    output_failed: bool,
 }
 
 impl Problems {
@@ -71,17 +72,28 @@ impl Problems {
         self.files.iter().map(FileProblems::count).sum()
     }
 
+    /// True if it was no input that was wrong, but output that could not be written.
+    #[must_use]
+    pub const fn output_failed(&self) -> bool {
+        self.output_failed
+    }
+
     /// A problem with a file as a whole.
     #[must_use]
     pub fn file(path: &Path, message: impl Into<String>) -> Self {
         let mut problems = FileProblems::new(path);
         problems.whole(message);
-        Self { files: vec![problems] }
+        Self { files: vec![problems], output_failed: false }
     }
 
     /// A file or folder that could not be `what` (read, created, ...).
     pub(crate) fn io(path: &Path, what: &str, error: &std::io::Error) -> Self {
         Self::file(path, format!("cannot be {what}: {error}"))
+    }
+
+    /// A file or folder of the output that could not be `what` (created, written, ...).
+    pub(crate) fn output(path: &Path, what: &str, error: &std::io::Error) -> Self {
+        Self { output_failed: true, ..Self::io(path, what, error) }
     }
 
     /// Takes in the problems of one more file.
@@ -93,6 +105,7 @@ impl Problems {
 
     /// Takes in the problems of another input.
     pub(crate) fn append(&mut self, other: Self) {
+        self.output_failed |= other.output_failed;
         for file in other.files {
             self.take(file);
         }

@@ -136,6 +136,8 @@ impl Registry {
                 strategies::queue::FCFS,
                 strategies::queue::FIRST_FIT,
                 strategies::queue::BEST_FIT,
+                strategies::easy::INFO,
+                strategies::conservative::INFO,
             ],
         }
     }

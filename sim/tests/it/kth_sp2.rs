@@ -1,4 +1,4 @@
-//! The KTH-SP2 log under `fcfs`, against a schedule that others computed, to the byte.
+//! The KTH-SP2 log under `fcfs`, `easy` and `conservative`, against schedules that others computed, to the second.
 
 use std::fmt::Write as _;
 use std::io::Read;
@@ -41,9 +41,23 @@ fn tasks(log: &str) -> String {
 
 #[test]
 fn fcfs_on_the_kth_sp2_log_is_the_reference_schedule() {
-    let (Some(log), Some(reference)) = (data("swf/kth-sp2.swf"), data("swf/kth-sp2.fcfs.csv.gz")) else {
-        return;
-    };
+    is_the_reference_schedule("fcfs");
+}
+
+#[test]
+fn easy_on_the_kth_sp2_log_is_the_reference_schedule() {
+    is_the_reference_schedule("easy");
+}
+
+#[test]
+fn conservative_on_the_kth_sp2_log_is_the_reference_schedule() {
+    is_the_reference_schedule("conservative");
+}
+
+/// Every start and end of the strategy's schedule is that of the reference of the same name.
+fn is_the_reference_schedule(strategy: &str) {
+    let reference = data(&format!("swf/kth-sp2.{strategy}.csv.gz"));
+    let (Some(log), Some(reference)) = (data("swf/kth-sp2.swf"), reference) else { return };
     let log = String::from_utf8_lossy(&std::fs::read(log).unwrap()).into_owned();
     let mut text = String::new();
     let file = std::fs::File::open(reference).unwrap();
@@ -53,7 +67,7 @@ fn fcfs_on_the_kth_sp2_log_is_the_reference_schedule() {
     let case =
         Case::of(&[("workers.csv", workers), ("tasks.csv", &tasks(&log))]).set("kill_at_estimate", "true");
     // The checker of invariants would take minutes here; the properties run it.
-    let mut rows = case.rows("fcfs");
+    let mut rows = case.rows(strategy);
     rows.sort_by_key(|row| row.task.parse::<u32>().unwrap());
     let mut compared = 0;
     for (line, row) in text.lines().skip(1).zip(&rows) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use rand_pcg::Pcg64;
 
-use crate::cluster::{Cluster, Decision, Placement, QueueCursor, Refusal, choose_devices};
+use crate::cluster::{Cluster, Decision, Placement, QueueCursor, Refusal};
 use crate::model::{TaskId, Time, WorkerId};
 use crate::view::ClusterView;
 
@@ -111,16 +111,5 @@ impl<'a> SchedulingContext<'a> {
     /// The strategy's random generator, seeded from the run's seed and the strategy's spec.
     pub const fn rng(&mut self) -> &mut Pcg64 {
         &mut self.cluster.rng
-    }
-}
-
-impl ClusterView<'_> {
-    /// The placement of a plain task on `worker` that [`SchedulingContext::assign`] would choose; `None` if its GPU
-    /// devices are not free.
-    #[must_use]
-    pub fn placement_on(&self, task: TaskId, worker: WorkerId) -> Option<Placement> {
-        let gpu = self.spec_of(task)?.request.gpu;
-        let devices = choose_devices(self.worker(worker)?.free_devices(), gpu)?;
-        Some(Placement::single(worker, devices))
     }
 }

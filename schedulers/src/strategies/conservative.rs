@@ -1,6 +1,6 @@
 //! `conservative`: backfilling in which every waiting task has a reservation.
 
-use super::easy::{Free, expected_length};
+use super::free::{Free, expected_length};
 use crate::{
     Capabilities, ClusterView, DeviceSet, Duration, Kind, Params, Placement, QueueCursor, Request, Scheduler,
     SchedulingContext, StrategyInfo, TaskId, Time, WorkerId, WorkloadProfile,

@@ -1,0 +1,167 @@
+//! What a strategy may see.
+//!
+//! - this file: the cluster as a whole; [`task`], [`worker`]: one of them; [`find`]: finding workers for a task
+
+mod find;
+mod task;
+mod worker;
+
+pub use task::TaskView;
+pub use worker::WorkerView;
+
+use crate::cluster::{Cluster, QueueCursor, Totals};
+use crate::model::{Duration, TaskId, Time, WorkerId};
+
+/// A cluster to look at: queue, workers, running tasks, dependencies, expectations. There are no true run times in
+/// it.
+#[derive(Clone, Copy, Debug)]
+pub struct ClusterView<'a> {
+    cluster: &'a Cluster,
+}
+
+impl<'a> ClusterView<'a> {
+    pub(crate) const fn new(cluster: &'a Cluster) -> Self {
+        Self { cluster }
+    }
+
+    /// The time.
+    #[must_use]
+    pub const fn now(&self) -> Time {
+        self.cluster.now
+    }
+
+    /// Grows with everything that happens; a remote strategy bases its decisions on one version.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.cluster.version
+    }
+
+    // ---- Tasks ----
+
+    /// The queue, by (eligible, index).
+    pub fn queue(&self) -> impl Iterator<Item = TaskId> + use<'a> {
+        let (cluster, mut cursor) = (self.cluster, QueueCursor::default());
+        std::iter::from_fn(move || cluster.queue.advance(&cluster.tasks, &mut cursor))
+    }
+
+    /// How many tasks are queued; those in lanes do not count.
+    #[must_use]
+    pub const fn queue_len(&self) -> usize {
+        self.cluster.queue.len
+    }
+
+    /// A task, or `None` if it has left the cluster.
+    #[must_use]
+    pub fn task(&self, id: TaskId) -> Option<TaskView<'a>> {
+        let record = self.cluster.tasks.get(id)?;
+        Some(TaskView { id, record, spec: self.cluster.tasks.spec(id.slot) })
+    }
+
+    /// All tasks that have not ended, blocked ones included, in no stated order (but always the same).
+    pub fn tasks(&self) -> impl Iterator<Item = TaskId> + use<'a> {
+        self.cluster.tasks.alive()
+    }
+
+    /// Tasks that hold resources, by (expected end, index). Costs a sort over them; per worker,
+    /// [`WorkerView::running`] is at hand.
+    #[must_use]
+    pub fn running(&self) -> Vec<(Time, TaskId)> {
+        let overdue = self.now() + Time::TICK;
+        let entries = self.cluster.workers.iter().flat_map(|worker| &worker.running);
+        let mut all: Vec<(Time, TaskId)> = entries.map(|&(end, task)| (end.max(overdue), task)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    // ---- Expectations: no time at all for a task that is not there ----
+
+    /// The nominal run time to be expected: the user's estimate if there is one, else a prediction.
+    #[must_use]
+    pub fn expected_nominal(&self, task: TaskId) -> Duration {
+        self.cluster.expected_nominal(task)
+    }
+
+    /// The nominal run time that recent runs of the same user and image suggest, at most the estimate.
+    #[must_use]
+    pub fn predicted_nominal(&self, task: TaskId) -> Duration {
+        self.cluster.predicted_nominal(task)
+    }
+
+    /// The run time to be expected on `worker`: known for the pair, or the expected nominal time at its speed;
+    /// [`Duration::MAX`] on a worker that is not there.
+    #[must_use]
+    pub fn expected_run(&self, task: TaskId, worker: WorkerId) -> Duration {
+        self.cluster.run_time_on(task, worker, self.expected_nominal(task))
+    }
+
+    /// How long a start takes, as far as is known.
+    #[must_use]
+    pub const fn startup_latency(&self) -> Duration {
+        self.cluster.config().startup_latency
+    }
+
+    // ---- Workers ----
+
+    /// Every worker that ever joined, in index order.
+    pub fn workers(&self) -> impl Iterator<Item = WorkerView<'a>> + use<'a> {
+        let cluster = self.cluster;
+        cluster.worker_ids().map(move |id| WorkerView::new(id, cluster))
+    }
+
+    /// How many workers ever joined.
+    #[must_use]
+    pub const fn worker_count(&self) -> usize {
+        self.cluster.workers.len()
+    }
+
+    /// A worker.
+    #[must_use]
+    pub fn worker(&self, id: WorkerId) -> Option<WorkerView<'a>> {
+        (id.index() < self.cluster.workers.len()).then(|| WorkerView::new(id, self.cluster))
+    }
+
+    /// Resources held by tasks.
+    #[must_use]
+    pub const fn held(&self) -> Totals {
+        self.cluster.held()
+    }
+
+    /// Capacity of all workers.
+    #[must_use]
+    pub const fn capacity(&self) -> Totals {
+        self.cluster.capacity()
+    }
+
+    // ---- Dependencies ----
+
+    /// When the data of the completed predecessors of `task` is on `worker`; time zero without predecessors.
+    #[must_use]
+    pub fn ready_at(&self, task: TaskId, worker: WorkerId) -> Time {
+        self.cluster.ready_at(task, worker)
+    }
+
+    /// Predecessors of `task` that have arrived and not ended, with the time that their data takes to another worker.
+    pub fn predecessors(&self, task: TaskId) -> impl Iterator<Item = (TaskId, Duration)> + use<'a> {
+        let node = self.cluster.graph.node(task.index());
+        self.known_neighbours(node.map_or(&[], |node| &node.predecessors))
+    }
+
+    /// Successors of `task` that have arrived and not ended, with the time that its data takes to another worker.
+    pub fn successors(&self, task: TaskId) -> impl Iterator<Item = (TaskId, Duration)> + use<'a> {
+        let node = self.cluster.graph.node(task.index());
+        self.known_neighbours(node.map_or(&[], |node| &node.successors))
+    }
+
+    fn known_neighbours(
+        &self,
+        edges: &'a [(u32, Duration)],
+    ) -> impl Iterator<Item = (TaskId, Duration)> + use<'a> {
+        let cluster = self.cluster;
+        edges.iter().filter_map(move |&(index, transfer)| {
+            let task = cluster.graph.node(index)?.task?;
+            let alive = cluster.tasks.get(task).is_some_and(|record| !record.state.is_terminal());
+            alive.then_some((task, transfer))
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! A worker, as a strategy sees it.
+
+use smallvec::SmallVec;
+
+use crate::cluster::{Cluster, WorkerRecord, WorkerState};
+use crate::model::{TaskId, Time, WorkerId, WorkerSpec};
+
+/// A worker to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerView<'a> {
+    id: WorkerId,
+    record: &'a WorkerRecord,
+    cluster: &'a Cluster,
+}
+
+impl<'a> WorkerView<'a> {
+    pub(super) fn new(id: WorkerId, cluster: &'a Cluster) -> Self {
+        Self { id, record: &cluster.workers[id.index()], cluster }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> WorkerId {
+        self.id
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn spec(&self) -> &'a WorkerSpec {
+        &self.cluster.specs[self.id.index()]
+    }
+
+    /// Whether it takes work.
+    #[must_use]
+    pub const fn state(&self) -> WorkerState {
+        self.record.state
+    }
+
+    /// Free cpu in milli-cores.
+    #[must_use]
+    pub const fn free_cpu_milli(&self) -> u64 {
+        self.record.room.cpu_milli
+    }
+
+    /// Free memory in MiB.
+    #[must_use]
+    pub const fn free_memory_mib(&self) -> u64 {
+        self.record.room.memory_mib
+    }
+
+    /// Free storage in MiB.
+    #[must_use]
+    pub const fn free_storage_mib(&self) -> u64 {
+        self.record.room.storage_mib
+    }
+
+    /// Milli-GPU left on each device.
+    #[must_use]
+    pub fn free_devices(&self) -> &'a [u32] {
+        &self.record.devices
+    }
+
+    /// GPU left over all devices, in milli-GPU.
+    #[must_use]
+    pub fn free_gpu_milli(&self) -> u64 {
+        self.record.devices.iter().map(|&left| u64::from(left)).sum()
+    }
+
+    /// The largest used share over cpu, memory and GPU, in billionths.
+    #[must_use]
+    pub fn load(&self) -> u64 {
+        self.record.load()
+    }
+
+    /// What holds resources here, by (expected end, index), this pass's own starts included. An expected end that is
+    /// past counts as one microsecond from now.
+    pub fn running(&self) -> impl Iterator<Item = (Time, TaskId)> + use<'a> {
+        let soon = self.cluster.now + Time::TICK;
+        let (overdue, ahead) =
+            self.record.running.split_at(self.record.running.partition_point(|&(end, _)| end <= soon));
+        let mut overdue: SmallVec<[(Time, TaskId); 8]> =
+            overdue.iter().map(|&(_, task)| (soon, task)).collect();
+        overdue.sort_unstable();
+        overdue.into_iter().chain(ahead.iter().copied())
+    }
+
+    /// The tasks that wait in its lane, in order.
+    pub fn lane(&self) -> impl ExactSizeIterator<Item = TaskId> + use<'a> {
+        self.record.lane.iter().copied()
+    }
+
+    /// Sum of the dominant shares of what runs and waits here, in billionths of the worker.
+    #[must_use]
+    pub fn committed_work(&self) -> u64 {
+        if self.cluster.least.is_some() {
+            self.record.committed
+        } else {
+            self.cluster.committed_by_hand(self.id)
+        }
+    }
+}

@@ -158,7 +158,7 @@ impl<'a> ClusterView<'a> {
             && self.ready_at(task, worker) <= self.now()
     }
 
-    /// The placement of a plain task on `worker` that [`SchedulingContext::assign`] would choose; `None` if its GPU
+    /// The placement of a plain task on `worker` that [`SchedulingContext::assign`](crate::SchedulingContext::assign) would choose; `None` if its GPU
     /// devices are not free.
     #[must_use]
     pub fn placement_on(&self, task: TaskId, worker: WorkerId) -> Option<Placement> {

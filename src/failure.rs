@@ -25,7 +25,9 @@ impl std::error::Error for Usage {}
 pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
     match error.downcast_ref::<SimError>() {
         Some(SimError::Interrupted) => return ExitCode::from(130),
-        Some(SimError::Input(_) | SimError::Strategy(_)) => return ExitCode::from(2),
+        Some(SimError::Input(_) | SimError::Strategy(_) | SimError::BeyondHorizon { .. }) => {
+            return ExitCode::from(2);
+        }
         _ => {}
     }
     // A folder that holds no report is wrong input; one that cannot be read or written is a failure.

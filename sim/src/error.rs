@@ -43,6 +43,18 @@ pub enum SimError {
         /// What it keeps doing.
         what: &'static str,
     },
+    /// A task would end later than simulated time can tell.
+    #[error(
+        "task '{task}' would end at {end} s; expected an end by {horizon} s: is a duration too long, or a speed too low?"
+    )]
+    BeyondHorizon {
+        /// The task's name.
+        task: String,
+        /// When it would end; `Time::NEVER` if 64 bits cannot hold it.
+        end: Time,
+        /// The last instant that can be simulated.
+        horizon: Time,
+    },
     /// A result file could not be written.
     #[error("cannot write {}: {source}", .path.display())]
     Write {

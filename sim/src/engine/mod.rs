@@ -28,6 +28,9 @@ use crate::error::SimError;
 use crate::histogram::three_digits;
 use crate::observers::{Attempt, AttemptEnd, EndedWaiting, Observer};
 
+/// Simulated time ends here, at 2^62 microseconds (146,000 years): sums of times stay within 64 bits.
+const HORIZON: Time = Time::from_micros(1 << 62);
+
 /// A strategy that passes more often than this at one instant never comes to rest.
 const MOST_PASSES_PER_INSTANT: u32 = 100_000;
 
@@ -171,6 +174,9 @@ impl<'a, O: Observer> Engine<'a, O> {
         while let Some(now) = self.next_time()
             && !self.is_over()
         {
+            if now > HORIZON {
+                return Err(self.restless("it asks to be woken beyond the end of time"));
+            }
             self.cluster.advance(now)?;
             self.instant(strategy, now)?;
             // One load an instant costs nothing beside a pass, and a pass may take long.
@@ -204,10 +210,14 @@ impl<'a, O: Observer> Engine<'a, O> {
             self.completions.pop();
             self.stopped_ends -= 1;
         }
-        let completion = self.completions.peek().map(|&Reverse(key)| time_of(key));
-        let rare = self.agenda.first_key_value().map(|(&(time, ..), _)| time);
-        let arrival = self.more.then_some(self.next.spec.arrival);
-        [completion, rare, arrival].into_iter().flatten().min()
+        let mut next = if self.more { self.next.spec.arrival } else { Time::NEVER };
+        if let Some(&Reverse(key)) = self.completions.peek() {
+            next = next.min(time_of(key));
+        }
+        if let Some((&(time, ..), _)) = self.agenda.first_key_value() {
+            next = next.min(time);
+        }
+        (next != Time::NEVER).then_some(next)
     }
 
     /// True if every task has arrived and ended: wake-ups that are still due concern nobody.
@@ -388,6 +398,13 @@ impl<'a, O: Observer> Engine<'a, O> {
         }
         let Some(placement) = self.placement(task) else { return Ok(()) };
         let end = self.tasks.start(task, &placement, self.cluster.now(), &self.run_times);
+        if end > HORIZON {
+            return Err(SimError::BeyondHorizon {
+                task: self.tasks.get(task).name.clone(),
+                end,
+                horizon: HORIZON,
+            });
+        }
         self.completions.push(Reverse(key_of(end, task)));
         Ok(())
     }

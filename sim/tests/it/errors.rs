@@ -185,3 +185,12 @@ fn results_that_cannot_be_written_are_an_error_that_names_the_file() {
             .to_string();
     assert!(error.starts_with("cannot write /dev/full: "), "{error}");
 }
+
+#[test]
+fn a_task_that_ends_beyond_time_is_an_error_that_names_it() {
+    let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu,speed\nslow,4,4,4,0,0.000001\n";
+    let tasks = "task_id,arrival_s,duration_s\nageless,0,1e11\n";
+    let case = Case::of(&[("workers.csv", workers), ("tasks.csv", tasks)]);
+    let error = case.fails(&mut play(start_all));
+    assert!(error.contains("task 'ageless' would end at"), "{error}");
+}

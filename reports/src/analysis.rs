@@ -2,7 +2,7 @@
 
 use cloudai_sim::result::{Comparison, Metrics, StrategyKind, StrategyResult};
 
-use crate::format::{change, counted, duration, grouped};
+use crate::format::{change, counted, duration, duration_at_least, grouped};
 
 /// The baseline's result, if it ran.
 pub(crate) fn baseline(comparison: &Comparison) -> Option<&StrategyResult> {
@@ -10,14 +10,16 @@ pub(crate) fn baseline(comparison: &Comparison) -> Option<&StrategyResult> {
     comparison.strategies.iter().find(|result| result.spec == spec)
 }
 
-/// The batch-mode queue with the least makespan; the first of several.
+/// The batch-mode queue with the least makespan.
 pub(crate) fn best_queue(comparison: &Comparison) -> Option<&StrategyResult> {
     let makespan = |result: &StrategyResult| result.metrics.makespan_s.filter(|v| v.is_finite());
+    // Among equals the one with the shorter turnaround.
+    let key = |result: &StrategyResult| (makespan(result), result.metrics.mean_turnaround_s);
     comparison
         .strategies
         .iter()
         .filter(|result| result.kind == StrategyKind::Queue && makespan(result).is_some())
-        .reduce(|best, next| if makespan(next) < makespan(best) { next } else { best })
+        .reduce(|best, next| if key(next) < key(best) { next } else { best })
 }
 
 /// The least value of a bound over the strategies: it holds for each of them.
@@ -37,15 +39,16 @@ pub(crate) fn bounds_sentence(comparison: &Comparison) -> Option<String> {
     match (makespan, turnaround) {
         (Some(makespan), Some(turnaround)) => Some(format!(
             "No schedule of all tasks can have a makespan below {}, nor a mean turnaround below {}.",
-            duration(makespan),
-            duration(turnaround)
+            duration_at_least(makespan),
+            duration_at_least(turnaround)
         )),
-        (Some(makespan), None) => {
-            Some(format!("No schedule of all tasks can have a makespan below {}.", duration(makespan)))
-        }
+        (Some(makespan), None) => Some(format!(
+            "No schedule of all tasks can have a makespan below {}.",
+            duration_at_least(makespan)
+        )),
         (None, Some(turnaround)) => Some(format!(
             "No schedule of all tasks can have a mean turnaround below {}.",
-            duration(turnaround)
+            duration_at_least(turnaround)
         )),
         (None, None) => None,
     }

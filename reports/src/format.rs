@@ -100,18 +100,31 @@ pub(crate) fn csv_number(value: f64) -> String {
 
 /// A time in a unit of its own: `42 s`, `12.5 min`, `3.1 h`.
 pub(crate) fn duration(seconds: f64) -> String {
+    in_unit(seconds, |value, _| value)
+}
+
+/// The same, rounded down: a lower bound must not look larger than what it bounds.
+pub(crate) fn duration_at_least(seconds: f64) -> String {
+    in_unit(seconds, |value, decimals| {
+        let scale = [1.0, 10.0, 100.0, 1000.0].get(decimals).copied().unwrap_or(10_000.0);
+        (value * scale).floor() / scale
+    })
+}
+
+/// Four digits, in the largest unit that suits, after `round` has seen the value and its decimals.
+fn in_unit(seconds: f64, round: impl Fn(f64, usize) -> f64) -> String {
     if !seconds.is_finite() {
         return "-".to_owned();
     }
     let unit = TimeUnit::for_largest(seconds);
     let value = seconds / unit.seconds();
     let decimals = match value.abs() {
-        v if v >= 100.0 => 0,
-        v if v >= 10.0 => 1,
-        v if v >= 1.0 || v == 0.0 => 2,
+        v if v >= 1000.0 => 0,
+        v if v >= 100.0 => 1,
+        v if v >= 10.0 => 2,
         _ => 3,
     };
-    format!("{} {}", trimmed(value, decimals), unit.symbol())
+    format!("{} {}", trimmed(round(value, decimals), decimals), unit.symbol())
 }
 
 /// A whole number in groups of three digits: `1,234,567`.

@@ -30,7 +30,7 @@ pub(super) fn run(args: &SimulateArgs, registry: &Registry) -> Result<()> {
         tell(format_args!("note: the tasks are held in memory, because {because}"));
     }
     let settings = settings(args, &scenario)?;
-    let place = args.out.clone().unwrap_or_else(|| Path::new("out").join(folder_name(&scenario.name)));
+    let place = args.out.clone().unwrap_or_else(|| Path::new("out").join(folder_name(&settings.name)));
     let draft = Draft::open(&place)?;
 
     let mut experiment = Experiment::new(&scenario, &settings, registry, &strategies);

@@ -11,13 +11,54 @@ fn simulate(place: &Place, out: &str) -> crate::support::Ran {
 #[test]
 fn an_earlier_report_is_replaced_whole() {
     let place = Place::new();
-    assert_eq!(simulate(&place, "r").code, Some(0));
-    place.write("r/old.txt", "of the earlier report");
-    place.write("r/greedy/metrics.json", "{}");
+    let scenario = bundled("ml-60x4");
+    let first = ["simulate", &scenario, "--strategy", "fcfs,greedy", "--out", "r"];
+    assert_eq!(place.run(&first).code, Some(0));
     assert_eq!(simulate(&place, "r").code, Some(0));
     let left = files(&place.path("r"));
-    assert!(!left.contains_key("old.txt") && !left.contains_key("greedy/metrics.json"), "{:?}", left.keys());
+    assert!(
+        !left.keys().any(|name| name.starts_with("greedy/") || name.ends_with(".svg")),
+        "{:?}",
+        left.keys()
+    );
     assert_eq!(place.names(), ["r"]);
+}
+
+#[test]
+fn what_is_not_of_a_report_is_never_replaced() {
+    let place = Place::new();
+    for (added, reason) in [
+        ("notes.txt", "'notes.txt' is no part of it"),
+        ("fcfs/notes.txt", "'fcfs/notes.txt' is no part of it"),
+        ("mine/thesis.tex", "'mine' is no part of it"),
+    ] {
+        std::fs::remove_dir_all(place.path("r")).ok();
+        assert_eq!(simulate(&place, "r").code, Some(0));
+        place.write(&format!("r/{added}"), "years of work");
+        let before = files(&place.path("r"));
+        let ran = simulate(&place, "r");
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
+        assert!(ran.err.contains(reason), "{}", ran.err);
+        assert_eq!(files(&place.path("r")), before);
+    }
+    place.write("other/report.json", "{}");
+    place.write("other/thesis.tex", "years of work");
+    let ran = simulate(&place, "other");
+    assert!(ran.code == Some(2) && ran.err.contains("no report.json of ours"), "{}", ran.err);
+    assert_eq!(names(&place.path("other")), ["report.json", "thesis.tex"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_a_link() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("there")).unwrap();
+    std::os::unix::fs::symlink("there", place.path("link")).unwrap();
+    assert_eq!(simulate(&place, "link").code, Some(0));
+    assert!(place.path("link").is_symlink() && place.path("there/report.json").is_file());
+    std::os::unix::fs::symlink("nowhere", place.path("dangling")).unwrap();
+    let ran = simulate(&place, "dangling");
+    assert!(ran.code == Some(2) && ran.err.contains("dangling: is a link that leads nowhere"), "{}", ran.err);
 }
 
 #[test]
@@ -28,7 +69,11 @@ fn an_empty_folder_is_used_and_any_other_refused_untouched() {
     place.write("thesis/chapter.txt", "years of work");
     let ran = simulate(&place, "thesis");
     assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
-    assert!(ran.err.contains("thesis: is not empty and not an earlier report"), "{}", ran.err);
+    assert!(
+        ran.err.contains("thesis: holds more than an earlier report (no report.json of ours in it)"),
+        "{}",
+        ran.err
+    );
     assert_eq!(names(&place.path("thesis")), ["chapter.txt"]);
     assert_eq!(place.names(), ["empty", "thesis"]);
 }

@@ -174,8 +174,14 @@ impl Table {
                 return Ok(Some(Row { record: &self.record, layout: &self.layout, row_ends, problems }));
             }
             if found > 1 || self.record.get(0).is_some_and(|cell| !cell.trim_ascii().is_empty()) {
+                // A row that the file ends in the midst of has no end to count from.
                 let line = line_of(&self.record, row_ends);
-                problems.line(line, format!("has {found} cells; expected {expected}, as in the header"));
+                let begins = self.record.position().map_or(line, csv::Position::line);
+                let hint = if begins > line { "; is a quote left open?" } else { "" };
+                let line = line.max(begins);
+                let cells = if found == 1 { "cell" } else { "cells" };
+                problems
+                    .line(line, format!("has {found} {cells}; expected {expected}, as in the header{hint}"));
             }
         }
     }

@@ -293,3 +293,12 @@ fn a_pipe_is_read_once_and_kept() {
     assert_eq!((scenario.is_loaded(), tasks.len()), (Some(LoadedBecause::Pipe), 1));
     assert_eq!(scenario.name, "pipe");
 }
+
+#[test]
+fn a_quote_left_open_is_named_where_its_row_begins() {
+    let tasks = "task_id,arrival_s,duration_s,cpu_cores\n\"a,0,1,1\n";
+    let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu\nw,4,4,4,0\n";
+    let error = Scenario::check(&Location::text(tasks, workers)).unwrap_err().to_string();
+    assert!(error.contains("tasks.csv:2: has 1 cell; expected 4"), "{error}");
+    assert!(error.contains("is a quote left open?"), "{error}");
+}

@@ -125,6 +125,12 @@ impl Params {
         if let Some(Value::Int(value)) = self.0.get(name) { *value } else { undeclared(name, 0) }
     }
 
+    /// The value of a [`ParamKind::Int`] that the strategy declares, as a number of things. Of anything else: 0.
+    #[must_use]
+    pub fn count(&self, name: &str) -> usize {
+        usize::try_from(self.int(name)).unwrap_or(usize::MAX)
+    }
+
     /// The value of a [`ParamKind::Bool`] that the strategy declares. Of anything else: false.
     #[must_use]
     pub fn bool(&self, name: &str) -> bool {

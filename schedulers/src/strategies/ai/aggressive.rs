@@ -27,8 +27,8 @@ pub const INFO: StrategyInfo = StrategyInfo {
     build: |params: &Params| {
         Box::new(Aggressive {
             large: params.float("large"),
-            window: usize::try_from(params.int("window")).unwrap_or(usize::MAX),
-            candidates: usize::try_from(params.int("candidates")).unwrap_or(usize::MAX),
+            window: params.count("window"),
+            candidates: params.count("candidates"),
             ranks: Ranks::default(),
         })
     },

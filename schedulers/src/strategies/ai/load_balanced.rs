@@ -18,8 +18,8 @@ pub const INFO: StrategyInfo = StrategyInfo {
     params: &[WINDOW, CANDIDATES],
     build: |params: &Params| {
         Box::new(LoadBalanced {
-            window: usize::try_from(params.int("window")).unwrap_or(usize::MAX),
-            candidates: usize::try_from(params.int("candidates")).unwrap_or(usize::MAX),
+            window: params.count("window"),
+            candidates: params.count("candidates"),
             turn: 0,
             ranks: Ranks::default(),
         })

@@ -61,15 +61,14 @@ struct Entry {
 
 impl MultiObjective {
     fn new(params: &Params) -> Self {
-        let count = |name| usize::try_from(params.int(name)).unwrap_or(usize::MAX);
         Self {
             utilization: params.float("utilization"),
             makespan: params.float("makespan"),
             balance: params.float("balance"),
             starvation: params.float("starvation"),
             patience_s: params.float("patience"),
-            window: count("window"),
-            candidates: count("candidates"),
+            window: params.count("window"),
+            candidates: params.count("candidates"),
             ranks: Ranks::default(),
         }
     }

@@ -133,11 +133,12 @@ impl Registry {
                 strategies::ai::aggressive::INFO,
                 strategies::ai::predictive::INFO,
                 strategies::ai::load_balanced::INFO,
-                strategies::queue::FCFS,
-                strategies::queue::FIRST_FIT,
-                strategies::queue::BEST_FIT,
-                strategies::easy::INFO,
-                strategies::conservative::INFO,
+                strategies::queue::spec::FCFS,
+                strategies::queue::spec::FIRST_FIT,
+                strategies::queue::spec::BEST_FIT,
+                strategies::queue::spec::EASY,
+                strategies::queue::spec::CONSERVATIVE,
+                strategies::queue::spec::QUEUE,
             ],
         }
     }

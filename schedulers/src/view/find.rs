@@ -66,8 +66,13 @@ impl<'a> ClusterView<'a> {
 
     /// Every worker that `task` (one replica of a gang) fits on now, in index order.
     pub fn feasible(&self, task: TaskId) -> impl Iterator<Item = WorkerId> + use<'a> {
+        self.feasible_from(task, WorkerId(0))
+    }
+
+    /// Every such worker at or behind `from`, in index order.
+    pub fn feasible_from(&self, task: TaskId, from: WorkerId) -> impl Iterator<Item = WorkerId> + use<'a> {
         let view = *self;
-        let mut from = Some(WorkerId(0));
+        let mut from = Some(from);
         std::iter::from_fn(move || {
             let found = view.first_fit_from(task, from?);
             from = found.map(|worker| WorkerId(worker.0 + 1));

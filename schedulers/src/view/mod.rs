@@ -44,6 +44,11 @@ impl<'a> ClusterView<'a> {
         std::iter::from_fn(move || cluster.queue.advance(&cluster.tasks, &mut cursor))
     }
 
+    /// The next task of the queue, as [`SchedulingContext::next_queued`](crate::SchedulingContext::next_queued) has it.
+    pub fn next_queued(&self, cursor: &mut QueueCursor) -> Option<TaskId> {
+        self.cluster.queue.advance(&self.cluster.tasks, cursor)
+    }
+
     /// How many tasks are queued; those in lanes do not count.
     #[must_use]
     pub const fn queue_len(&self) -> usize {
@@ -92,7 +97,14 @@ impl<'a> ClusterView<'a> {
     /// [`Duration::MAX`] on a worker that is not there.
     #[must_use]
     pub fn expected_run(&self, task: TaskId, worker: WorkerId) -> Duration {
-        self.cluster.run_time_on(task, worker, self.expected_nominal(task))
+        self.run_on(task, worker, self.expected_nominal(task))
+    }
+
+    /// The run time on `worker` of a task that takes `nominal` at nominal speed: known for the pair, or that time at the
+    /// worker's speed; [`Duration::MAX`] on a worker that is not there.
+    #[must_use]
+    pub fn run_on(&self, task: TaskId, worker: WorkerId, nominal: Duration) -> Duration {
+        self.cluster.run_time_on(task, worker, nominal)
     }
 
     /// How long a start takes, as far as is known.

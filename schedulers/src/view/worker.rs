@@ -84,6 +84,12 @@ impl<'a> WorkerView<'a> {
         overdue.into_iter().chain(ahead.iter().copied())
     }
 
+    /// How many tasks hold resources here.
+    #[must_use]
+    pub fn running_len(&self) -> usize {
+        self.record.running.len()
+    }
+
     /// The tasks that wait in its lane, in order.
     pub fn lane(&self) -> impl ExactSizeIterator<Item = TaskId> + use<'a> {
         self.record.lane.iter().copied()

@@ -2,6 +2,7 @@
 //!
 //! - `support`: scenarios from text, runs, rows of `assignments.csv`; `strategies`: strategies made for tests
 //! - `random`: random scenarios; `recompute`: every metric and every rule anew, from the rows and the input
+//! - `reference_policies`: queue compositions against a plain simulator
 //! - `properties`, `determinism`: every registered strategy on random scenarios
 //! - the rest: one rule a test
 
@@ -18,6 +19,7 @@ mod preemption;
 mod properties;
 mod random;
 mod recompute;
+mod reference_policies;
 mod release;
 mod strategies;
 mod support;

@@ -1,5 +1,6 @@
 //! Every registered strategy, on any scenario, obeys every rule.
 
+use cloudai_schedulers::strategies::queue::spec::{BACKFILLS, ORDERS, PLACEMENTS};
 use cloudai_schedulers::{Registry, StrategySpec};
 use cloudai_workloads::generate::{Preset, generate};
 use cloudai_workloads::{Location, Scenario};
@@ -9,14 +10,19 @@ use crate::random::scenarios;
 use crate::recompute;
 use crate::support::Case;
 
-/// Specs of the registered strategies that support the case.
+/// Specs of the registered strategies that support the case, and of compositions with every part there is.
 fn able(case: &Case) -> Vec<String> {
     let registry = Registry::builtin();
-    let able = |name: &str| {
-        let spec = StrategySpec { name: name.to_owned(), params: Vec::new() };
+    let names = registry.iter().map(|info| info.name.to_owned());
+    let orders = ORDERS.iter().map(|order| format!("queue(order={order},backfill=easy,placement=best_fit)"));
+    let rules = BACKFILLS.iter().flat_map(|backfill| {
+        PLACEMENTS.iter().map(move |placement| format!("queue(backfill={backfill},placement={placement})"))
+    });
+    let able = |spec: &String| {
+        let spec: StrategySpec = spec.parse().unwrap();
         !case.scenario.needs.gangs || registry.build(&spec).unwrap().supports().gangs
     };
-    registry.iter().map(|info| info.name).filter(|name| able(name)).map(str::to_owned).collect()
+    names.chain(orders).chain(rules).filter(able).collect()
 }
 
 /// Runs every strategy that supports the case and checks all that it leaves behind.

@@ -22,6 +22,9 @@ pub enum Measure {
     },
 }
 
+/// Past use is compared to the millionth of a cluster second, so that users who are even do not part by rounding.
+const MILLION: f64 = 1e6;
+
 /// Tasks of the user who has least come first, ties to the lowest user; within a user first come, first served.
 ///
 /// O(log U + log Q) for each task that the pass reaches, and O(U) a pass.
@@ -87,7 +90,7 @@ impl ByUser {
         let user = self.users.get(&user);
         Score(user.map_or(0.0, |user| match self.measure {
             Measure::HeldNow => user.share(view.capacity()),
-            Measure::Decayed { .. } => user.used,
+            Measure::Decayed { .. } => libm::round(user.used * MILLION),
         }))
     }
 

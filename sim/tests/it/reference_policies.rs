@@ -91,7 +91,8 @@ impl Plain<'_> {
         let wait = (self.now - job.arrival * S) as f64 / 1e6;
         let user = job.user as f64;
         match self.order {
-            "fcfs" => (0.0, 0.0),
+            // Nothing is preempted, so nobody who waits has attained any service.
+            "fcfs" | "las" => (0.0, 0.0),
             "sjf" => (r, 0.0),
             "ljf" => (-r, 0.0),
             "smallest_area" => (r * n, 0.0),
@@ -114,8 +115,6 @@ impl Plain<'_> {
                 user,
             ),
             "fair_share" => (self.used(job.user), user),
-            // Nothing is preempted, so nobody who waits has attained anything.
-            "las" => (0.0, 0.0),
             other => panic!("no definition of {other}"),
         }
     }

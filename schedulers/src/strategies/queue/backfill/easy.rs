@@ -85,7 +85,14 @@ impl Reservation {
         let able =
             view.workers().map(|worker| worker.id()).filter(|&worker| view.can_ever_hold(head, worker));
         if spec.replicas > 1 {
-            return Self::of_gang(view, head, &spec.request, spec.replicas, able.collect(), forecast);
+            return Self::of_gang(
+                view,
+                head,
+                &spec.request,
+                spec.replicas,
+                &able.collect::<Vec<_>>(),
+                forecast,
+            );
         }
         let mut best: Option<Self> = None;
         for worker in able {
@@ -131,7 +138,7 @@ impl Reservation {
         head: TaskId,
         request: &Request,
         replicas: u32,
-        able: Vec<WorkerId>,
+        able: &[WorkerId],
         forecast: &Forecast,
     ) -> Option<Self> {
         let mut free: Vec<(WorkerId, Free)> =

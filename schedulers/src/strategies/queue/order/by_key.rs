@@ -9,13 +9,14 @@ use crate::{ClusterEvent, ClusterView, TaskId, TaskState, TaskView, Time};
 /// Lowest key first, ties by (eligible, index). The key is taken when a task enters the queue, so that a pass costs
 /// nothing for tasks that it does not reach: entering and leaving cost O(log Q).
 pub struct ByKey<K> {
-    key: Box<dyn Fn(&ClusterView<'_>, TaskView<'_>) -> K + Send>,
+    key: Box<Key<K>>,
     waiting: BTreeSet<Entry<K>>,
     /// The entry of the task in each slot, while it waits.
     of_slot: Vec<Option<Entry<K>>>,
     last: Option<Entry<K>>,
 }
 
+type Key<K> = dyn Fn(&ClusterView<'_>, TaskView<'_>) -> K + Send;
 type Entry<K> = (K, Time, TaskId);
 
 impl<K> std::fmt::Debug for ByKey<K> {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
-use crate::cluster::{Cluster, TaskRecord, TaskState, Totals, WorkerRecord, WorkerState, distinct_workers};
+use crate::cluster::{Cluster, NIL, TaskRecord, TaskState, Totals, WorkerRecord, WorkerState, distinct_workers};
 use crate::model::{TaskId, Time, WorkerId};
 
 /// A broken invariant: a bug of the core.
@@ -22,7 +22,7 @@ pub struct Violation {
 /// Checks every invariant of the cluster, in time linear in tasks alive and workers.
 ///
 /// No worker is overcommitted and what is held is exactly what tasks hold, device by device; a gang is placed whole
-/// or not at all; the queue is in order and holds the queued tasks, each once; lanes and lists of running tasks
+/// or not at all, but for one that lost a worker, which is being stopped; the queue is in order and holds the queued tasks, each once; lanes and lists of running tasks
 /// likewise; blocked are those with open predecessors; lost workers hold nothing; every index agrees with the workers.
 ///
 /// # Errors
@@ -43,10 +43,7 @@ pub fn check(cluster: &Cluster) -> Result<(), Violation> {
             state if state.holds_resources() => {
                 holding += 1;
                 listed += distinct_workers(&record.placement).count();
-                let placed: u64 = record.placement.parts().iter().map(|part| u64::from(part.replicas)).sum();
-                if placed != u64::from(spec.replicas) {
-                    return fail(format!("{task} has {} replicas and {placed} are placed", spec.replicas));
-                }
+                check_whole(cluster, task)?;
                 for part in record.placement.parts() {
                     let Some(worker) = fresh.get_mut(part.worker.index()) else {
                         return fail(format!("{task} is on {}, which does not exist", part.worker));
@@ -76,8 +73,41 @@ pub fn check(cluster: &Cluster) -> Result<(), Violation> {
     check_queue(cluster, queued)?;
     check_lists(cluster, listed, bound)?;
     check_dependencies(cluster)?;
+    check_setbacks(cluster)?;
     for (id, fresh) in cluster.worker_ids().zip(&fresh) {
         check_worker(cluster, id, fresh)?;
+    }
+    Ok(())
+}
+
+/// Every replica is placed once. Of a gang that lost a worker some parts are gone, and the rest is being stopped.
+fn check_whole(cluster: &Cluster, task: TaskId) -> Result<(), Violation> {
+    let fail = |what: String| Err(Violation { at: cluster.now, what });
+    let record = cluster.tasks.at(task.slot);
+    let expected = cluster.tasks.spec(task.slot).replicas;
+    let (held, assigned) = (record.placement.parts(), cluster.assigned_placement(task).parts());
+    let placed: u64 = assigned.iter().map(|part| u64::from(part.replicas)).sum();
+    if placed != u64::from(expected) {
+        return fail(format!("{task} has {expected} replicas and {placed} are placed"));
+    }
+    if cluster.is_broken(task) {
+        let rest = !held.is_empty() && held.len() < assigned.len();
+        if record.state != TaskState::Stopping || !rest || held.iter().any(|part| !assigned.contains(part)) {
+            return fail(format!("{task} has lost a worker, is {:?} and holds {held:?}", record.state));
+        }
+    }
+    Ok(())
+}
+
+/// What is remembered of setbacks is of tasks that are alive, and only of one that holds resources are parts lost.
+fn check_setbacks(cluster: &Cluster) -> Result<(), Violation> {
+    for (&slot, setback) in &cluster.setbacks {
+        let record = cluster.tasks.at(slot);
+        let forgotten = record.index == NIL || record.state.is_terminal();
+        if forgotten || (setback.whole.is_some() && !record.state.holds_resources()) {
+            let what = format!("slot {slot}, {:?}, has {setback:?}", record.state);
+            return Err(Violation { at: cluster.now, what });
+        }
     }
     Ok(())
 }

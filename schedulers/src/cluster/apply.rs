@@ -6,7 +6,7 @@ use super::event::{ClusterEvent, Effect, Event, EventError, FailureReason};
 use super::graph::Outcome;
 use super::placement::Placement;
 use super::task::{AfterStop, TaskState};
-use super::worker::{WorkerRecord, WorkerState};
+use super::worker::WorkerRecord;
 use super::{Cluster, check_gpus, normalised};
 use crate::model::{TaskId, TaskSpec, Time, WorkerId, WorkerSpec};
 
@@ -18,12 +18,12 @@ impl Cluster {
     pub fn apply(&mut self, event: Event) -> Result<(), EventError> {
         match event {
             Event::Completed { task, attempt } => {
-                self.check_attempt(task, attempt)?;
+                self.check_whole(task, attempt)?;
                 self.learn(task);
                 self.finish(task, TaskState::Completed);
             }
             Event::Failed { task, attempt, reason } => {
-                self.check_attempt(task, attempt)?;
+                self.check_whole(task, attempt)?;
                 if reason == FailureReason::TimeLimit {
                     self.learn(task);
                 }
@@ -32,6 +32,7 @@ impl Cluster {
             Event::Stopped { task, attempt } => self.stopped(task, attempt)?,
             Event::Started { task, attempt } => self.started(task, attempt)?,
             Event::StartFailed { task, attempt } => self.start_failed(task, attempt)?,
+            Event::Saved { task, work } => self.save(task, work)?,
             Event::WorkerJoined(spec) => self.join(spec)?,
             Event::WorkerChanged { worker, state } => self.change_worker(worker, state)?,
             Event::TransferOver { task } => {
@@ -92,6 +93,15 @@ impl Cluster {
         }
     }
 
+    /// The attempt is the current one, and no worker of it is lost.
+    fn check_whole(&self, task: TaskId, attempt: u32) -> Result<(), EventError> {
+        self.check_attempt(task, attempt)?;
+        if self.is_broken(task) {
+            return Err(EventError::WrongState { task, state: TaskState::Stopping });
+        }
+        Ok(())
+    }
+
     fn check_attempt(&self, task: TaskId, attempt: u32) -> Result<(), EventError> {
         let record = self.tasks.get(task).ok_or(EventError::UnknownTask(task))?;
         if record.attempt != attempt {
@@ -109,7 +119,8 @@ impl Cluster {
         if let Some(worker) = record.placement.worker()
             && record.started_at != Time::NEVER
         {
-            let nominal = self.specs[worker.index()].speed.nominal_of(self.now - record.started_at);
+            let work = self.work_in(task, self.now - record.started_at);
+            let nominal = self.specs[worker.index()].speed.nominal_of(work).saturating_add(self.saved(task));
             let spec = self.tasks.spec(task.slot);
             self.predictor.learn(spec, nominal);
         }
@@ -179,6 +190,9 @@ impl Cluster {
         if !self.avoided.is_empty() {
             self.avoided.remove(&task.slot);
         }
+        if !self.setbacks.is_empty() {
+            self.setbacks.remove(&task.slot);
+        }
         self.events.push(ClusterEvent::TaskEnded { task, state, worker });
     }
 
@@ -225,7 +239,7 @@ impl Cluster {
     }
 
     /// Puts a task that held resources back into the queue, at its place.
-    fn requeue(&mut self, task: TaskId) {
+    pub(super) fn requeue(&mut self, task: TaskId) {
         self.leave(task);
         let record = self.tasks.at_mut(task.slot);
         record.placement = Placement::default();
@@ -248,6 +262,7 @@ impl Cluster {
             return Err(EventError::WrongState { task, state: record.state });
         }
         match record.after_stop {
+            AfterStop::Requeue if self.is_broken(task) => self.try_again(task),
             AfterStop::Requeue => self.requeue(task),
             AfterStop::Cancel => self.finish(task, TaskState::Cancelled),
         }
@@ -285,20 +300,21 @@ impl Cluster {
 
     fn start_failed(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
         self.check_attempt(task, attempt)?;
+        let broken = self.is_broken(task);
         let record = self.tasks.at_mut(task.slot);
         if record.started_at != Time::NEVER {
             return Err(EventError::WrongState { task, state: record.state });
+        }
+        if broken {
+            self.lose_attempt(task);
+            return Ok(());
         }
         record.failed_starts += 1;
         let (cancel, failed_starts) = (record.after_stop == AfterStop::Cancel, record.failed_starts);
         let stopping = record.state == TaskState::Stopping;
         let workers: Vec<WorkerId> = distinct_workers(&record.placement).collect();
-        self.effects.extend(workers.first().map(|&worker| Effect::AttemptLost {
-            task,
-            attempt,
-            worker,
-            started_at: None,
-        }));
+        let (placement, assigned_at) = (record.placement.clone(), record.assigned_at);
+        self.effects.push(Effect::AttemptLost { task, attempt, placement, assigned_at, started_at: None });
         if stopping && cancel {
             self.finish(task, TaskState::Cancelled);
         } else if failed_starts >= self.config.max_failed_starts {
@@ -314,7 +330,7 @@ impl Cluster {
 
     /// Forgets which workers a task avoids once no other active one could hold it: to try there again, a bounded
     /// number of times, is better than to wait for ever.
-    fn forgive_if_stuck(&mut self, slot: u32) {
+    pub(super) fn forgive_if_stuck(&mut self, slot: u32) {
         let (task, request) = (self.tasks.id_at(slot), &self.tasks.spec(slot).request);
         let elsewhere = self.worker_ids().any(|worker| {
             let record = &self.workers[worker.index()];
@@ -337,44 +353,6 @@ impl Cluster {
         self.build_indexes();
         self.events.push(ClusterEvent::WorkerJoined(worker));
         Ok(())
-    }
-
-    fn change_worker(&mut self, worker: WorkerId, state: WorkerState) -> Result<(), EventError> {
-        if worker.index() >= self.workers.len() {
-            return Err(EventError::UnknownWorker(worker));
-        }
-        self.change_room(worker, |record| record.state = state);
-        if state != WorkerState::Active {
-            // The lane as a whole: to take each task out of it would look through it each time.
-            for task in std::mem::take(&mut self.workers[worker.index()].lane) {
-                self.requeue(task);
-            }
-            for slot in self.avoided.keys().copied().collect::<Vec<u32>>() {
-                self.forgive_if_stuck(slot);
-            }
-        }
-        if state == WorkerState::Lost {
-            let running: Vec<TaskId> =
-                self.workers[worker.index()].running.iter().map(|&(_, task)| task).collect();
-            for task in running {
-                self.lose_attempt(task, worker);
-            }
-        }
-        self.events.push(ClusterEvent::WorkerChanged(worker, state));
-        Ok(())
-    }
-
-    /// The worker of an attempt is gone: the task goes back to the queue, or is cancelled if that was under way.
-    fn lose_attempt(&mut self, task: TaskId, worker: WorkerId) {
-        let record = self.tasks.at(task.slot);
-        let started_at = (record.started_at != Time::NEVER).then_some(record.started_at);
-        let cancelled = record.state == TaskState::Stopping && record.after_stop == AfterStop::Cancel;
-        self.effects.push(Effect::AttemptLost { task, attempt: record.attempt, worker, started_at });
-        if cancelled {
-            self.finish(task, TaskState::Cancelled);
-        } else {
-            self.requeue(task);
-        }
     }
 
     fn cancel(&mut self, task: TaskId) -> Result<(), EventError> {

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::placement::Placement;
 use super::task::TaskState;
 use super::worker::WorkerState;
-use crate::model::{TaskId, TaskSpec, Time, WorkerId, WorkerSpec};
+use crate::model::{Duration, TaskId, TaskSpec, Time, WorkerId, WorkerSpec};
 
 /// Why an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +72,14 @@ pub enum Event {
         /// Its new state.
         state: WorkerState,
     },
+    /// So much of a task's work is saved that it need not be done again: what a driver tells when an attempt that
+    /// keeps its progress is stopped or lost. Less than what is known already changes nothing.
+    Saved {
+        /// The task.
+        task: TaskId,
+        /// Work at nominal speed, over all attempts.
+        work: Duration,
+    },
     /// Data of a task has arrived at a worker (announced by [`Effect::TransferAt`]).
     TransferOver {
         /// The task that waits for it.
@@ -96,7 +105,7 @@ impl Event {
     pub const fn class(&self) -> u8 {
         match self {
             Self::Completed { .. } | Self::Failed { .. } => 0,
-            Self::Stopped { .. } => 1,
+            Self::Stopped { .. } | Self::Saved { .. } => 1,
             Self::Started { .. } | Self::StartFailed { .. } => 2,
             Self::WorkerJoined(_) | Self::WorkerChanged { .. } => 3,
             Self::TransferOver { .. } => 4,
@@ -166,16 +175,28 @@ pub enum Effect {
         /// The attempt to stop.
         attempt: u32,
     },
-    /// An attempt is over without the driver having said so: its worker was lost or its start failed.
+    /// An attempt is over without the driver having said so: its workers were lost or its start failed.
     AttemptLost {
-        /// The task, which is back in the queue or cancelled.
+        /// The task, which is back in the queue, or cancelled, or failed ([`Effect::Ended`] follows then).
         task: TaskId,
         /// The attempt that is over.
         attempt: u32,
-        /// Where it ran.
-        worker: WorkerId,
+        /// Where it ran, every part of it.
+        placement: Placement,
+        /// When it was assigned.
+        assigned_at: Time,
         /// Its confirmed start, or `None` if it never started.
         started_at: Option<Time>,
+    },
+    /// A worker of a gang was lost, and others still hold parts of the attempt. It cannot complete any more; what is
+    /// left of it is being stopped, by the [`Effect::Stop`] that follows or one that was asked for earlier.
+    PartLost {
+        /// The task.
+        task: TaskId,
+        /// The attempt.
+        attempt: u32,
+        /// The worker that was lost.
+        worker: WorkerId,
     },
     /// A task that was waiting has ended: cancelled, rejected, or failed to start too often.
     Ended {
@@ -221,9 +242,10 @@ pub enum ClusterEvent {
     TaskRequeued(TaskId),
     /// A worker started a task from its lane.
     LaneStarted(TaskId),
-    /// A worker joined.
+    /// A worker that was not known before joined.
     WorkerJoined(WorkerId),
-    /// A worker changed its state.
+    /// A worker changed its state: it drains, is lost, takes work again. One that a scenario lets join later is lost
+    /// until then.
     WorkerChanged(WorkerId, WorkerState),
     /// A wake-up is due.
     Woke,

@@ -14,6 +14,7 @@
 //!
 //! - `task.rs`: the task table; `queue.rs`: the queue; `worker.rs`: workers; `graph.rs`: dependencies
 //! - `event.rs`, `decision.rs`: what comes in and goes out, as data; `apply.rs`, `decide.rs`: how it is carried out
+//! - `losses.rs`: workers that change their state, attempts that are lost, progress that is saved
 //! - `placement.rs`: devices and replicas; `predictor.rs`: predicted run times
 
 mod apply;
@@ -21,31 +22,33 @@ mod decide;
 mod decision;
 mod event;
 mod graph;
+mod losses;
 mod placement;
 mod predictor;
 mod queue;
 mod task;
 mod worker;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 pub(crate) use apply::distinct_workers;
 pub use decision::{Decision, DecisionBatch, Refusal, Resource};
 pub use event::{ClusterEvent, Effect, Event, EventError, FailureReason};
+pub(crate) use losses::Setback;
 pub use placement::{DeviceSet, Part, Placement, choose_devices};
 pub use queue::QueueCursor;
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::SeedableRng;
 pub use task::TaskState;
-pub(crate) use task::{AfterStop, TaskRecord, TaskTable};
+pub(crate) use task::{AfterStop, NIL, TaskRecord, TaskTable};
 pub(crate) use worker::WorkerRecord;
 pub use worker::WorkerState;
 
 use crate::index::{FullestFirst, Indexes, LeastTree, RoomTree};
 use crate::model::{
-    Capacity, Constraint, ConstraintId, Duration, MAX_GPUS_PER_WORKER, Request, TaskId, TaskSpec, Time,
-    WorkerId, WorkerSpec,
+    Capacity, Checkpoints, Constraint, ConstraintId, Duration, MAX_GPUS_PER_WORKER, Request, TaskId, TaskSpec, Time,
+    WorkerId, WorkerSpec, left_of,
 };
 use crate::scheduler::Scheduler;
 use crate::view::ClusterView;
@@ -63,6 +66,10 @@ pub struct ClusterConfig {
     pub startup_latency: Duration,
     /// A task whose start has failed this often fails. Default 3.
     pub max_failed_starts: u32,
+    /// A task that has lost more attempts than this with their workers fails. Default: there is no limit.
+    pub max_lost_attempts: u32,
+    /// How tasks save their progress, as far as is known beforehand; `None` if they do not. Default `None`.
+    pub checkpoints: Option<Checkpoints>,
     /// Run times that strategies may know for pairs of task and worker. Default none.
     pub known_run_times: Option<Arc<KnownRunTimes>>,
     /// Which indexes to keep beside the one for first fit. Default none.
@@ -75,6 +82,8 @@ impl Default for ClusterConfig {
             seed: 0,
             startup_latency: Duration::ZERO,
             max_failed_starts: 3,
+            max_lost_attempts: u32::MAX,
+            checkpoints: None,
             known_run_times: None,
             indexes: Indexes::default(),
         }
@@ -122,6 +131,8 @@ pub struct Cluster {
     allowed: Vec<Vec<bool>>,
     /// Workers on which a start of the task in this slot has failed.
     avoided: HashMap<u32, Vec<WorkerId>>,
+    /// What has gone wrong with the task in this slot; of most tasks there is nothing to tell.
+    pub(crate) setbacks: BTreeMap<u32, Setback>,
     pub(crate) rooms: RoomTree,
     pub(crate) fullest: Option<FullestFirst>,
     pub(crate) least: Option<LeastTree>,
@@ -168,6 +179,7 @@ impl Cluster {
             constraints: vec![Constraint::default()],
             allowed: vec![Vec::new()],
             avoided: HashMap::new(),
+            setbacks: BTreeMap::new(),
             rooms: RoomTree::default(),
             fullest: None,
             least: None,
@@ -423,11 +435,19 @@ impl Cluster {
         self.tasks.get(task).map_or(Duration::ZERO, |_| self.predictor.predict(self.tasks.spec(task.slot)))
     }
 
-    /// The run time of `task` on `worker` if its nominal run time is `nominal` and no better is known.
+    /// How long an attempt of `task` on `worker` is to be expected to run, if its whole work takes `nominal` and no
+    /// better is known.
     pub(crate) fn run_time_on(&self, task: TaskId, worker: WorkerId, nominal: Duration) -> Duration {
         let known = self.config.known_run_times.as_ref().and_then(|known| known.get(&(task.index, worker.0)));
-        let at_its_speed = || self.specs.get(worker.index()).map(|spec| spec.speed.run_time(nominal));
-        known.copied().or_else(at_its_speed).unwrap_or(Duration::MAX)
+        let saved = self.saved(task);
+        let work = match known {
+            Some(&whole) => share_left(whole, nominal, saved),
+            None => match self.specs.get(worker.index()) {
+                Some(spec) => spec.speed.run_time(left_of(nominal, saved)),
+                None => return Duration::MAX,
+            },
+        };
+        self.config.checkpoints.map_or(work, |costs| costs.length(work, saved > Duration::ZERO))
     }
 
     /// The slowest part of a placement decides.
@@ -439,6 +459,16 @@ impl Cluster {
     pub(crate) const fn config(&self) -> &ClusterConfig {
         &self.config
     }
+}
+
+/// Of the time that all of a task's work takes on some worker, what is left of it with `saved` of `nominal` saved.
+fn share_left(whole: Duration, nominal: Duration, saved: Duration) -> Duration {
+    if saved == Duration::ZERO {
+        return whole;
+    }
+    let left = u128::from(left_of(nominal, saved).micros()) * u128::from(whole.micros());
+    let left = left.div_ceil(u128::from(nominal.micros().max(1)));
+    Duration::from_micros(u64::try_from(left).unwrap_or(u64::MAX))
 }
 
 fn check_gpus(worker: &WorkerSpec) -> Result<(), EventError> {

@@ -9,8 +9,8 @@ mod worker;
 pub use task::TaskView;
 pub use worker::WorkerView;
 
-use crate::cluster::{Cluster, QueueCursor, Totals};
-use crate::model::{Duration, TaskId, Time, WorkerId};
+use crate::cluster::{Cluster, Placement, QueueCursor, Totals};
+use crate::model::{Checkpoints, Duration, TaskId, Time, WorkerId, left_of};
 
 /// A cluster to look at: queue, workers, running tasks, dependencies, expectations. There are no true run times in
 /// it.
@@ -93,8 +93,16 @@ impl<'a> ClusterView<'a> {
         self.cluster.predicted_nominal(task)
     }
 
-    /// The run time to be expected on `worker`: known for the pair, or the expected nominal time at its speed;
-    /// [`Duration::MAX`] on a worker that is not there.
+    /// The expected nominal run time without the work that is saved: what is still to be done. At least a microsecond
+    /// if something was saved.
+    #[must_use]
+    pub fn expected_remaining(&self, task: TaskId) -> Duration {
+        left_of(self.expected_nominal(task), self.saved(task))
+    }
+
+    /// How long an attempt on `worker` is to be expected to run: known for the pair, or the expected nominal time at its
+    /// speed; without the work that is saved, with the checkpoints' costs. [`Duration::MAX`] on a worker that is not
+    /// there.
     #[must_use]
     pub fn expected_run(&self, task: TaskId, worker: WorkerId) -> Duration {
         self.run_on(task, worker, self.expected_nominal(task))
@@ -111,6 +119,31 @@ impl<'a> ClusterView<'a> {
     #[must_use]
     pub const fn startup_latency(&self) -> Duration {
         self.cluster.config().startup_latency
+    }
+
+    /// Work of `task` that need not be done again, at nominal speed: what earlier attempts have saved.
+    #[must_use]
+    pub fn saved(&self, task: TaskId) -> Duration {
+        self.cluster.saved(task)
+    }
+
+    /// How tasks save their progress; `None` if an attempt that is stopped or lost starts over.
+    #[must_use]
+    pub const fn checkpoints(&self) -> Option<Checkpoints> {
+        self.cluster.config().checkpoints
+    }
+
+    /// True if a worker of the task's current attempt was lost and the rest of the gang is being stopped.
+    #[must_use]
+    pub fn is_broken(&self, task: TaskId) -> bool {
+        self.cluster.is_broken(task)
+    }
+
+    /// Where the current attempt of `task` was assigned, with the parts on workers that were lost since;
+    /// [`TaskView::placement`] has what it still holds.
+    #[must_use]
+    pub fn assigned_placement(&self, task: TaskId) -> Option<&'a Placement> {
+        self.cluster.tasks.get(task).map(|_| self.cluster.assigned_placement(task))
     }
 
     // ---- Workers ----

@@ -161,6 +161,7 @@ impl Driver {
         let over = match &event {
             Event::Completed { task, .. } => Some((*task, "completed")),
             Event::Failed { task, .. } => Some((*task, "failed")),
+            Event::Stopped { task, .. } if self.cluster.view().is_broken(*task) => Some((*task, "broken")),
             Event::Stopped { task, .. } => Some((*task, "stopped")),
             _ => None,
         };
@@ -177,7 +178,7 @@ impl Driver {
 
     fn attempt_of(&self, id: TaskId, how: &'static str) -> Option<Attempt> {
         let task = self.cluster.view().task(id)?;
-        let worker = task.placement().worker()?;
+        let worker = self.cluster.view().assigned_placement(id)?.worker()?;
         let (start, end) = (task.started_at(), self.cluster.now());
         Some(Attempt { task: id.index(), attempt: task.attempt(), worker, start, end, how })
     }
@@ -217,9 +218,12 @@ impl Driver {
                     let event = Due::Event(Event::Stopped { task, attempt });
                     self.put(now + self.stop_latency, 1, task.index(), event);
                 }
-                Effect::AttemptLost { task, attempt, worker, started_at } => {
+                Effect::PartLost { task, .. } => {
                     self.ends.remove(&task.index()).and_then(|key| self.due.remove(&key));
-                    let task = task.index();
+                }
+                Effect::AttemptLost { task, attempt, placement, started_at, .. } => {
+                    self.ends.remove(&task.index()).and_then(|key| self.due.remove(&key));
+                    let (task, worker) = (task.index(), placement.worker().unwrap());
                     self.attempts.push(Attempt {
                         task,
                         attempt,

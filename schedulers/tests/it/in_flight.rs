@@ -93,7 +93,9 @@ fn a_failed_start_is_retried_elsewhere_and_not_for_ever() {
         live.start_failed(attempt).unwrap();
         assert_eq!(live.held(), 0);
         let worker = WorkerId(attempt - 1);
-        let lost = Effect::AttemptLost { task, attempt, worker, started_at: None };
+        let placement = Placement::single(worker, DeviceSet::EMPTY);
+        let lost =
+            Effect::AttemptLost { task, attempt, placement, assigned_at: at(0), started_at: None };
         if attempt < 3 {
             assert_eq!(live.effects(), [lost]);
             assert_eq!(live.assign(attempt - 1), Err(Refusal::Avoided { task, worker }));
@@ -127,7 +129,8 @@ fn a_worker_lost_while_assigned_gives_the_task_back_and_fences_the_attempt() {
     live.assign(0).unwrap();
     live.effects();
     live.lose(0);
-    let lost = Effect::AttemptLost { task, attempt: 1, worker: WorkerId(0), started_at: None };
+    let placement = Placement::single(WorkerId(0), DeviceSet::EMPTY);
+    let lost = Effect::AttemptLost { task, attempt: 1, placement, assigned_at: at(0), started_at: None };
     assert_eq!((live.effects(), live.state(), live.held()), (vec![lost], TaskState::Queued, 0));
     // Nothing of attempt 1 counts any more, before or after the next one.
     let state = TaskState::Queued;
@@ -218,7 +221,8 @@ fn a_worker_lost_while_a_cancelled_task_stops_ends_it() {
     live.effects();
     live.lose(0);
     let started_at: Option<Time> = Some(at(1));
-    let lost = Effect::AttemptLost { task, attempt: 1, worker: WorkerId(0), started_at };
+    let placement = Placement::single(WorkerId(0), DeviceSet::EMPTY);
+    let lost = Effect::AttemptLost { task, attempt: 1, placement, assigned_at: at(0), started_at };
     assert_eq!((live.effects(), live.state()), (vec![lost], TaskState::Cancelled));
 }
 

@@ -15,6 +15,7 @@ mod driver;
 mod finders;
 mod gangs;
 mod in_flight;
+mod losses;
 mod plans;
 mod preemption;
 mod properties;

@@ -70,15 +70,6 @@ fn a_lane_goes_back_to_the_queue_with_its_worker_gone() {
 }
 
 #[test]
-fn a_gang_is_lost_as_a_whole_with_one_of_its_workers() {
-    let jobs = [job(0, 0, 50, 1).replicas(2)];
-    let mut driver = Driver::new(vec![worker(1, 0), worker(1, 0)], &jobs);
-    driver.at(10, change(1, WorkerState::Lost));
-    driver.at(20, change(1, WorkerState::Active));
-    assert_eq!(driver.run(&mut FirstFit).unwrap(), ["0.1 w1 0-10 lost", "0.2 w0 20-70 completed"]);
-}
-
-#[test]
 fn a_worker_that_joins_is_used_and_indexed() {
     let mut picky = job(1, 0, 5, 1);
     picky.constraint.labels.insert("disk".into(), "ssd".into());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloudai_schedulers::{
-    Capacity, Cluster, Constraint, ConstraintId, Decision, DecisionBatch, DeviceSet, Effect, Event,
+    Capacity, Checkpoints, Cluster, Constraint, ConstraintId, Decision, DecisionBatch, DeviceSet, Effect, Event,
     FailureReason, Indexes, Placement, Request, TaskId, TaskSpec, TaskState, Time, Totals, WorkerId,
     WorkerSpec, WorkerState, invariants,
 };
@@ -69,7 +69,16 @@ fn task_spec(index: u32, arrival: Time, a: u32, b: u32) -> TaskSpec {
 impl World {
     pub(crate) fn new(workers: &[(u32, u32)], edges: &[(u32, u32, u32)], indexes: Indexes) -> Self {
         let specs = workers.iter().map(|&(a, b)| worker_spec(a, b)).collect();
-        let mut cluster = Cluster::new(config(|config| config.indexes = indexes), specs).unwrap();
+        let config = config(|config| {
+            config.indexes = indexes;
+            config.max_lost_attempts = 2;
+            // Some worlds save progress, whatever else they are made of.
+            config.checkpoints = (edges.len() % 2 == 1).then(|| {
+                let (interval, overhead, restart) = (secs(2), secs(1), secs(1));
+                Checkpoints { interval, overhead, restart }
+            });
+        });
+        let mut cluster = Cluster::new(config, specs).unwrap();
         for &(from, distance, transfer) in edges {
             let (from, to) = (from % 8, from % 8 + 1 + distance % 7);
             if to < 8 {
@@ -123,6 +132,16 @@ impl World {
         (!all.is_empty()).then(|| all[at as usize % all.len()])
     }
 
+    /// The same among those that hold resources and have lost no worker: they may complete.
+    fn pick_whole(&self, at: u32) -> Option<TaskId> {
+        let view = self.cluster.view();
+        let whole = |id: &TaskId| {
+            view.task(*id).is_some_and(|task| task.state().holds_resources() && !view.is_broken(*id))
+        };
+        let all: Vec<TaskId> = self.submitted.iter().copied().filter(whole).collect();
+        (!all.is_empty()).then(|| all[at as usize % all.len()])
+    }
+
     fn attempt(&self, task: TaskId) -> u32 {
         self.cluster.view().task(task).map_or(0, |task| task.attempt())
     }
@@ -165,7 +184,7 @@ impl World {
         let attempt = [current, current + 1, current.saturating_sub(1), u32::MAX][(c % 4) as usize];
         let reason = FailureReason::Error;
         let worker = WorkerId(a % 12);
-        let event = match c / 4 % 8 {
+        let event = match c / 4 % 9 {
             0 => Event::Completed { task, attempt },
             1 => Event::Failed { task, attempt, reason },
             2 => Event::Stopped { task, attempt },
@@ -173,14 +192,15 @@ impl World {
             4 => Event::StartFailed { task, attempt },
             5 => Event::TransferOver { task },
             6 => Event::Cancelled { task },
+            7 => Event::Saved { task, work: secs(u64::from(a % 50)) },
             _ => Event::WorkerChanged { worker, state: WorkerState::Active },
         };
         // The wire changes nothing.
         let event = serde_json::from_str(&serde_json::to_string(&event).unwrap()).unwrap();
         let applied = self.apply(&event);
-        let of_an_attempt = c / 4 % 8 < 5;
+        let of_an_attempt = c / 4 % 9 < 5;
         assert!(!applied || !of_an_attempt || attempt == current, "{event:?} is stale");
-        assert!(!applied || c / 4 % 8 == 7 || self.submitted.contains(&task), "{event:?} is made up");
+        assert!(!applied || c / 4 % 9 == 8 || self.submitted.contains(&task), "{event:?} is made up");
     }
 
     /// A worker is out of the question for a stated reason only.
@@ -219,7 +239,6 @@ impl World {
     }
 
     pub(crate) fn step(&mut self, (kind, a, b, c): Step) {
-        let holds = TaskState::holds_resources;
         let not_started = |state| state == TaskState::Assigned;
         match kind % 48 {
             0..7 | 29..32 => self.arrive(a, b, c),
@@ -230,10 +249,10 @@ impl World {
             9..12 | 32..36 => {
                 self.apply_to(self.pick(a, not_started), |task, attempt| Event::Started { task, attempt });
             }
-            12..14 => self.apply_to(self.pick(a, holds), |task, attempt| Event::Completed { task, attempt }),
+            12..14 => self.apply_to(self.pick_whole(a), |task, attempt| Event::Completed { task, attempt }),
             14 if b % 2 == 0 => {
                 let reason = [FailureReason::Error, FailureReason::TimeLimit][(b / 2 % 2) as usize];
-                self.apply_to(self.pick(a, holds), |task, attempt| Event::Failed { task, attempt, reason });
+                self.apply_to(self.pick_whole(a), |task, attempt| Event::Failed { task, attempt, reason });
             }
             15 | 16 => {
                 let stopping = self.pick(a, |state| state == TaskState::Stopping);
@@ -256,6 +275,10 @@ impl World {
                 let state = states[[0, 0, 0, 1, 2, 3][(b % 6) as usize]];
                 let count = u32::try_from(self.cluster.view().worker_count()).unwrap();
                 self.apply(&Event::WorkerChanged { worker: WorkerId(a % (count + 1)), state });
+            }
+            19 if c % 4 == 1 => {
+                let alive = self.pick(a, |state| !state.is_terminal());
+                self.apply_to(alive, |task, _| Event::Saved { task, work: secs(u64::from(b % 12)) });
             }
             21 if self.cluster.view().worker_count() < 12 => {
                 assert!(self.apply(&Event::WorkerJoined(worker_spec(a, b))));
@@ -319,7 +342,10 @@ impl World {
     pub(crate) fn wind_up(&mut self) {
         while let Some(task) = self.pick(0, |state| !state.is_terminal()) {
             let attempt = self.attempt(task);
-            if self.cluster.view().task(task).unwrap().state().holds_resources() {
+            if self.cluster.view().is_broken(task) {
+                assert!(!self.apply(&Event::Completed { task, attempt }), "a part of it is lost");
+                assert!(self.apply(&Event::Stopped { task, attempt }));
+            } else if self.cluster.view().task(task).unwrap().state().holds_resources() {
                 assert!(self.apply(&Event::Completed { task, attempt }));
             } else {
                 assert!(self.apply(&Event::Cancelled { task }));

@@ -6,7 +6,9 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
-use crate::cluster::{Cluster, NIL, TaskRecord, TaskState, Totals, WorkerRecord, WorkerState, distinct_workers};
+use crate::cluster::{
+    Cluster, NIL, TaskRecord, TaskState, Totals, WorkerRecord, WorkerState, distinct_workers,
+};
 use crate::model::{TaskId, Time, WorkerId};
 
 /// A broken invariant: a bug of the core.

@@ -115,6 +115,21 @@ pub(crate) mod edges {
     ];
 }
 
+/// `faults.csv`.
+pub(crate) mod faults {
+    use super::{Column, required};
+
+    pub(crate) const TIME: usize = 0;
+    pub(crate) const WORKER_ID: usize = 1;
+    pub(crate) const EVENT: usize = 2;
+
+    pub(crate) const COLUMNS: [Column; 3] = [
+        required("time_s", "seconds, 0 to 10^11"),
+        required("worker_id", "the id of a worker"),
+        required("event", "down, up, drain or join"),
+    ];
+}
+
 /// The node list of the openb trace.
 pub(crate) mod nodes {
     use super::{Column, optional, required};

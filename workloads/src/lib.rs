@@ -1,11 +1,11 @@
 //! Workloads of CloudAI: what a run is made of, read, checked, streamed.
 //!
 //! ```text
-//! tasks.csv  workers.csv  durations.csv  edges.csv   scenario.toml
-//!      \_________|____________|____________/              |
-//!                 v                                       v
+//! tasks.csv  workers.csv  durations.csv  edges.csv  faults.csv   scenario.toml
+//!      \_________|____________|____________|__________/              |
+//!                 v                                                   v
 //!      Scenario::open  ->  Problems (up to twenty a file), or
-//!      Scenario { workers, profile, needs, edges, durations, settings, hash, ... }
+//!      Scenario { workers, profile, needs, edges, durations, faults, settings, hash, ... }
 //!                 |
 //!                 v  as often as wanted, a row at a time
 //!      TaskStream::next_into(&mut Task)       in order of (arrival, index)
@@ -40,8 +40,8 @@
 //! What lives where:
 //!
 //! - reading: [`Location`] finds the files, [`Scenario`] holds what is known of them, [`TaskStream`] gives the
-//!   tasks; inside, `table` reads any CSV, `check` makes the first pass over the tasks, `graph` and `durations`
-//!   read what refers to them by id, `decimal` turns text into integers
+//!   tasks; inside, `table` reads any CSV, `check` makes the first pass over the tasks, `graph`, `durations` and
+//!   `faults` read what refers to tasks and workers by id, `decimal` turns text into integers
 //! - [`Settings`] and [`Estimates`]: how a scenario is to be run, and which estimates strategies see
 //! - [`Problems`]: what is wrong with an input, up to twenty problems of a file
 //! - writing: [`TaskWriter`] and [`write_workers`]
@@ -55,6 +55,7 @@ mod columns;
 mod decimal;
 mod durations;
 mod estimates;
+mod faults;
 mod folder;
 pub mod generate;
 mod graph;
@@ -77,6 +78,7 @@ mod write;
 
 pub use durations::Durations;
 pub use estimates::{Estimates, UnknownEstimates};
+pub use faults::{Fault, FaultKind};
 pub use graph::Edge;
 pub use location::Location;
 pub use problems::{Problem, Problems, SHOWN_PER_FILE};

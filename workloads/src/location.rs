@@ -9,8 +9,8 @@ use crate::table::Source;
 /// Where the files of a scenario are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
-    /// A folder with `tasks.csv` and `workers.csv`, and `durations.csv`, `edges.csv` and `scenario.toml`
-    /// where it has them.
+    /// A folder with `tasks.csv` and `workers.csv`, and `durations.csv`, `edges.csv`, `faults.csv` and
+    /// `scenario.toml` where it has them.
     Folder(PathBuf),
     /// Files one by one.
     Files {
@@ -22,6 +22,8 @@ pub enum Location {
         durations: Option<PathBuf>,
         /// Dependencies with a cost of transfer.
         edges: Option<PathBuf>,
+        /// What happens to workers.
+        faults: Option<PathBuf>,
         /// The settings (`scenario.toml`).
         settings: Option<PathBuf>,
     },
@@ -35,6 +37,8 @@ pub enum Location {
         durations: Option<String>,
         /// Dependencies with a cost of transfer.
         edges: Option<String>,
+        /// What happens to workers.
+        faults: Option<String>,
         /// The settings (`scenario.toml`).
         settings: Option<String>,
     },
@@ -44,13 +48,13 @@ impl Location {
     /// A file of tasks and one of workers, and nothing else.
     pub fn files(tasks: impl Into<PathBuf>, workers: impl Into<PathBuf>) -> Self {
         let (tasks, workers) = (tasks.into(), workers.into());
-        Self::Files { tasks, workers, durations: None, edges: None, settings: None }
+        Self::Files { tasks, workers, durations: None, edges: None, faults: None, settings: None }
     }
 
     /// The content of a file of tasks and of one of workers, and nothing else.
     pub fn text(tasks: impl Into<String>, workers: impl Into<String>) -> Self {
         let (tasks, workers) = (tasks.into(), workers.into());
-        Self::Text { tasks, workers, durations: None, edges: None, settings: None }
+        Self::Text { tasks, workers, durations: None, edges: None, faults: None, settings: None }
     }
 
     /// Finds the files and reads the settings; the scenario has a name afterwards.
@@ -61,6 +65,7 @@ impl Location {
         let (tasks, workers) = (source(inputs.tasks), source(inputs.workers));
         let durations = inputs.durations.and_then(&mut source);
         let edges = inputs.edges.and_then(&mut source);
+        let faults = inputs.faults.and_then(&mut source);
         let settings = inputs.settings.map_or_else(|| Ok(Settings::default()), Input::settings);
         let settings = settings.map_err(|found| problems.append(found)).ok();
         match (tasks, workers, settings) {
@@ -68,7 +73,7 @@ impl Location {
                 if settings.name.is_empty() {
                     settings.name = self.default_name();
                 }
-                Ok((Sources { tasks, workers, durations, edges }, settings))
+                Ok((Sources { tasks, workers, durations, edges, faults }, settings))
             }
             _ => Err(problems),
         }
@@ -90,21 +95,24 @@ impl Location {
                     workers: file("workers.csv"),
                     durations: optional("durations.csv"),
                     edges: optional("edges.csv"),
+                    faults: optional("faults.csv"),
                     settings: optional("scenario.toml"),
                 }
             }
-            Self::Files { tasks, workers, durations, edges, settings } => Inputs {
+            Self::Files { tasks, workers, durations, edges, faults, settings } => Inputs {
                 tasks: path(tasks),
                 workers: path(workers),
                 durations: durations.as_ref().map(path),
                 edges: edges.as_ref().map(path),
+                faults: faults.as_ref().map(path),
                 settings: settings.as_ref().map(path),
             },
-            Self::Text { tasks, workers, durations, edges, settings } => Inputs {
+            Self::Text { tasks, workers, durations, edges, faults, settings } => Inputs {
                 tasks: Input::Text("tasks.csv", tasks),
                 workers: Input::Text("workers.csv", workers),
                 durations: durations.as_ref().map(|text| Input::Text("durations.csv", text)),
                 edges: edges.as_ref().map(|text| Input::Text("edges.csv", text)),
+                faults: faults.as_ref().map(|text| Input::Text("faults.csv", text)),
                 settings: settings.as_ref().map(|text| Input::Text("scenario.toml", text)),
             },
         })
@@ -130,6 +138,7 @@ struct Inputs<'a> {
     workers: Input<'a>,
     durations: Option<Input<'a>>,
     edges: Option<Input<'a>>,
+    faults: Option<Input<'a>>,
     settings: Option<Input<'a>>,
 }
 
@@ -165,4 +174,5 @@ pub(crate) struct Sources {
     pub(crate) workers: Source,
     pub(crate) durations: Option<Source>,
     pub(crate) edges: Option<Source>,
+    pub(crate) faults: Option<Source>,
 }

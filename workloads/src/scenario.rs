@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::check::{Checked, check};
 use crate::durations::Durations;
+use crate::faults::{self, Fault};
 use crate::graph::{self, DependsOn, Edge};
 use crate::hash::FixedMap;
 use crate::location::{Location, Sources};
@@ -115,8 +116,11 @@ pub struct Scenario {
     pub edges: Vec<Edge>,
     /// What `durations.csv` says, if there is one.
     pub durations: Option<Durations>,
+    /// What happens to workers, in order of time; empty without `faults.csv`. A worker whose first entry is
+    /// [`FaultKind::Join`](crate::FaultKind::Join) is not there before.
+    pub faults: Vec<Fault>,
     /// SHA-256, in hexadecimal, of one line `NAME SHA256\n` for each of the files `tasks`, `workers`,
-    /// `durations` and `edges` that there is, in this order. The settings are not in it.
+    /// `durations`, `edges` and `faults` that there is, in this order. The settings are not in it.
     pub hash: String,
     names: Arc<Names>,
     sources: Sources,
@@ -152,7 +156,15 @@ impl Scenario {
         let mut problems = Problems::default();
         let workers = workers::read(&sources.workers).map_err(|found| problems.append(found)).ok();
         let checked = check(&sources.tasks, workers.as_deref()).map_err(|found| problems.append(found)).ok();
-        let (Some(workers), Some(checked)) = (workers, checked) else { return Err(problems) };
+        let faults = match (&sources.faults, &workers) {
+            (Some(source), Some(workers)) => {
+                faults::read(source, workers).map_err(|found| problems.append(found)).ok()
+            }
+            _ => Some(Vec::new()),
+        };
+        let (Some(workers), Some(checked), Some(faults)) = (workers, checked, faults) else {
+            return Err(problems);
+        };
         let because = why_load(&sources, &checked);
         let names = Arc::new(checked.names);
         let mut scenario = Self {
@@ -168,6 +180,7 @@ impl Scenario {
             last_arrival: checked.last_arrival,
             edges: Vec::new(),
             durations: None,
+            faults,
             hash: hash(&sources)?,
             names,
             sources,
@@ -253,6 +266,7 @@ fn hash(sources: &Sources) -> Result<String, Problems> {
         ("workers", Some(&sources.workers)),
         ("durations", sources.durations.as_ref()),
         ("edges", sources.edges.as_ref()),
+        ("faults", sources.faults.as_ref()),
     ];
     for (name, source) in files {
         if let Some(source) = source {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use cloudai_schedulers::model::{Duration, MAX_MICROS};
+use cloudai_schedulers::model::{Checkpoints, Duration, MAX_MICROS};
 use toml::Spanned;
 
 use crate::Estimates;
@@ -63,8 +63,20 @@ pub struct Settings {
     pub stop_latency: Duration,
     /// A task that waits longer than this starves; default 300 s.
     pub starvation_threshold: Duration,
-    /// Whether preempted tasks keep their progress; default no.
+    /// Whether tasks that are preempted or lost keep the progress that they have saved; default no.
     pub checkpoint: bool,
+    /// With `checkpoint`: work between two checkpoints; default 0, progress is saved when the task is preempted.
+    pub checkpoint_interval: Duration,
+    /// With `checkpoint`: how long it takes to save; default 0.
+    pub checkpoint_overhead: Duration,
+    /// With `checkpoint`: how long it takes to go on from saved progress; default 0.
+    pub restart_overhead: Duration,
+    /// Mean time between a worker's return and its next failure; default 0, workers do not fail.
+    pub mtbf: Duration,
+    /// Mean time from a worker's failure to its return; default 0, at once.
+    pub mttr: Duration,
+    /// How many times a task may be started again that lost its worker; default `None`, any number of times.
+    pub max_retries: Option<u32>,
     /// Seed of all that is random in a run; default 0.
     pub seed: u64,
 }
@@ -81,6 +93,12 @@ impl Default for Settings {
             stop_latency: Duration::ZERO,
             starvation_threshold: Duration::from_secs(300),
             checkpoint: false,
+            checkpoint_interval: Duration::ZERO,
+            checkpoint_overhead: Duration::ZERO,
+            restart_overhead: Duration::ZERO,
+            mtbf: Duration::ZERO,
+            mttr: Duration::ZERO,
+            max_retries: None,
             seed: 0,
         }
     }
@@ -110,7 +128,7 @@ pub enum SettingError {
 
 impl Settings {
     /// The keys of `scenario.toml` and `--set`, in the order of reports.
-    pub const KEYS: [&'static str; 10] = [
+    pub const KEYS: [&'static str; 16] = [
         "name",
         "source",
         "estimates",
@@ -120,6 +138,12 @@ impl Settings {
         "stop_latency_s",
         "starvation_threshold_s",
         "checkpoint",
+        "checkpoint_interval_s",
+        "checkpoint_overhead_s",
+        "restart_overhead_s",
+        "mtbf_s",
+        "mttr_s",
+        "max_retries",
         "seed",
     ];
 
@@ -146,6 +170,18 @@ impl Settings {
             "stop_latency_s" => self.stop_latency = seconds()?,
             "starvation_threshold_s" => self.starvation_threshold = seconds()?,
             "checkpoint" => self.checkpoint = truth()?,
+            "checkpoint_interval_s" => self.checkpoint_interval = seconds()?,
+            "checkpoint_overhead_s" => self.checkpoint_overhead = seconds()?,
+            "restart_overhead_s" => self.restart_overhead = seconds()?,
+            "mtbf_s" => self.mtbf = seconds()?,
+            "mttr_s" => self.mttr = seconds()?,
+            "max_retries" => {
+                let expected = "expected a whole number from 0 to 2^32 - 1, or unlimited";
+                self.max_retries = match value {
+                    "unlimited" => None,
+                    number => Some(number.parse().map_err(|_| bad(expected.to_owned()))?),
+                };
+            }
             "seed" => {
                 let expected = "expected a whole number from 0 to 2^64 - 1";
                 self.seed = value.parse().map_err(|_| bad(expected.to_owned()))?;
@@ -168,9 +204,25 @@ impl Settings {
             "stop_latency_s" => self.stop_latency.to_string(),
             "starvation_threshold_s" => self.starvation_threshold.to_string(),
             "checkpoint" => self.checkpoint.to_string(),
+            "checkpoint_interval_s" => self.checkpoint_interval.to_string(),
+            "checkpoint_overhead_s" => self.checkpoint_overhead.to_string(),
+            "restart_overhead_s" => self.restart_overhead.to_string(),
+            "mtbf_s" => self.mtbf.to_string(),
+            "mttr_s" => self.mttr.to_string(),
+            "max_retries" => self.max_retries.map_or("unlimited".to_owned(), |most| most.to_string()),
             _ => self.seed.to_string(),
         };
         Self::KEYS.iter().map(|&key| (key.to_owned(), value(key))).collect()
+    }
+
+    /// How tasks save their progress; `None` if they do not.
+    #[must_use]
+    pub fn checkpoints(&self) -> Option<Checkpoints> {
+        self.checkpoint.then_some(Checkpoints {
+            interval: self.checkpoint_interval,
+            overhead: self.checkpoint_overhead,
+            restart: self.restart_overhead,
+        })
     }
 
     /// The settings in the text of a `scenario.toml`; `file` is for messages.
@@ -254,14 +306,17 @@ mod tests {
     fn every_key_is_read_and_shown() {
         let text = "name = 'n'\nsource = \"s\"\nestimates = 'noisy(0.5)'\nkill_at_estimate = true\n\
                     on_full = 'reject'\nstartup_latency_s = 0.1\nstop_latency_s = 2\n\
-                    starvation_threshold_s = 1_060\ncheckpoint = true\nseed = 7\n";
+                    starvation_threshold_s = 1_060\ncheckpoint = true\ncheckpoint_interval_s = 60\n\
+                    checkpoint_overhead_s = 0.5\nrestart_overhead_s = 3\nmtbf_s = 1e5\nmttr_s = 600\n\
+                    max_retries = 3\nseed = 7\n";
         let settings = read(text).unwrap();
         assert_eq!(settings.startup_latency, Duration::from_micros(100_000));
         let shown: Vec<String> = settings.in_force().into_iter().map(|(k, v)| format!("{k}={v}")).collect();
         assert_eq!(
             shown.join(" "),
             "name=n source=s estimates=noisy(0.5) kill_at_estimate=true on_full=reject startup_latency_s=0.1 \
-             stop_latency_s=2 starvation_threshold_s=1060 checkpoint=true seed=7"
+             stop_latency_s=2 starvation_threshold_s=1060 checkpoint=true checkpoint_interval_s=60 \
+             checkpoint_overhead_s=0.5 restart_overhead_s=3 mtbf_s=100000 mttr_s=600 max_retries=3 seed=7"
         );
     }
 
@@ -291,6 +346,8 @@ mod tests {
         let error = Settings::default().set("sed", "1").unwrap_err().to_string();
         assert!(error.contains("unknown setting sed") && error.contains("seed"), "{error}");
         let error = Settings::default().set("stop_latency_s", "-1").unwrap_err().to_string();
+        let message = "setting max_retries: \"-1\": expected a whole number from 0 to 2^32 - 1, or unlimited";
+        assert_eq!(Settings::default().set("max_retries", "-1").unwrap_err().to_string(), message);
         assert_eq!(error, "setting stop_latency_s: \"-1\": is negative; expected seconds, 0 or more");
     }
 }

@@ -47,8 +47,8 @@ pub use worker::WorkerState;
 
 use crate::index::{FullestFirst, Indexes, LeastTree, RoomTree};
 use crate::model::{
-    Capacity, Checkpoints, Constraint, ConstraintId, Duration, MAX_GPUS_PER_WORKER, Request, TaskId, TaskSpec, Time,
-    WorkerId, WorkerSpec, left_of,
+    Capacity, Checkpoints, Constraint, ConstraintId, Duration, MAX_GPUS_PER_WORKER, Request, TaskId,
+    TaskSpec, Time, WorkerId, WorkerSpec, left_of,
 };
 use crate::scheduler::Scheduler;
 use crate::view::ClusterView;

@@ -61,7 +61,8 @@ impl Checkpoints {
             let work = if stopped { ran.saturating_sub(self.overhead) } else { ran };
             return Progress { work, saved: if stopped { work } else { Duration::ZERO } };
         }
-        let (interval, cycle) = (self.interval.micros(), self.interval.saturating_add(self.overhead).micros());
+        let (interval, cycle) =
+            (self.interval.micros(), self.interval.saturating_add(self.overhead).micros());
         let (cycles, rest) = (ran.micros() / cycle, ran.micros() % cycle);
         let saved = Duration::from_micros(cycles * interval);
         Progress { work: saved.saturating_add(Duration::from_micros(rest.min(interval))), saved }
@@ -116,7 +117,11 @@ mod tests {
             (progress.work.micros(), progress.saved.micros())
         };
         assert_eq!((progress(20, true), progress(20, false)), ((13, 13), (16, 0)));
-        assert_eq!((progress(5, true), progress(2, false)), ((0, 0), (0, 0)), "stopped before it got to work");
+        assert_eq!(
+            (progress(5, true), progress(2, false)),
+            ((0, 0), (0, 0)),
+            "stopped before it got to work"
+        );
         assert_eq!((at(0, 3, 0).stop_overhead().micros(), at(1, 3, 0).stop_overhead().micros()), (3, 0));
     }
 }

@@ -94,8 +94,7 @@ fn a_failed_start_is_retried_elsewhere_and_not_for_ever() {
         assert_eq!(live.held(), 0);
         let worker = WorkerId(attempt - 1);
         let placement = Placement::single(worker, DeviceSet::EMPTY);
-        let lost =
-            Effect::AttemptLost { task, attempt, placement, assigned_at: at(0), started_at: None };
+        let lost = Effect::AttemptLost { task, attempt, placement, assigned_at: at(0), started_at: None };
         if attempt < 3 {
             assert_eq!(live.effects(), [lost]);
             assert_eq!(live.assign(attempt - 1), Err(Refusal::Avoided { task, worker }));

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloudai_schedulers::{
-    Capacity, Checkpoints, Cluster, Constraint, ConstraintId, Decision, DecisionBatch, DeviceSet, Effect, Event,
-    FailureReason, Indexes, Placement, Request, TaskId, TaskSpec, TaskState, Time, Totals, WorkerId,
+    Capacity, Checkpoints, Cluster, Constraint, ConstraintId, Decision, DecisionBatch, DeviceSet, Effect,
+    Event, FailureReason, Indexes, Placement, Request, TaskId, TaskSpec, TaskState, Time, Totals, WorkerId,
     WorkerSpec, WorkerState, invariants,
 };
 use serde_json::json;

@@ -69,6 +69,8 @@ pub enum LoadedBecause {
     Durations,
     /// The file can be read only once.
     Pipe,
+    /// [`Scenario::hold`] was called.
+    Asked,
 }
 
 impl fmt::Display for LoadedBecause {
@@ -80,6 +82,7 @@ impl fmt::Display for LoadedBecause {
             Self::Dependencies => f.write_str("its tasks depend on each other"),
             Self::Durations => f.write_str("it has a file of durations by task and worker"),
             Self::Pipe => f.write_str("it can be read only once"),
+            Self::Asked => f.write_str("that was asked for"),
         }
     }
 }
@@ -208,6 +211,19 @@ impl Scenario {
     #[must_use]
     pub fn is_loaded(&self) -> Option<LoadedBecause> {
         self.loaded.as_ref().map(|(because, _)| *because)
+    }
+
+    /// Holds the tasks in memory from now on, so that runs do not read the file again: for many runs of one scenario, and
+    /// to measure a run without the reading.
+    ///
+    /// # Errors
+    ///
+    /// The file can no longer be read, or has changed since it was checked.
+    pub fn hold(&mut self) -> Result<(), Problems> {
+        if self.loaded.is_none() {
+            self.load(LoadedBecause::Asked)?;
+        }
+        Ok(())
     }
 
     /// Reads all tasks into memory, and what refers to them by id.

@@ -23,6 +23,24 @@ fn defaults_stand_in_for_empty_cells_and_missing_columns() {
 }
 
 #[test]
+fn tasks_that_are_held_are_not_read_again() {
+    let folder = crate::support::folder(&[
+        ("tasks.csv", b"task_id,arrival_s,duration_s,user_id\na,0,1,u\nb,1,1,v\n"),
+        ("workers.csv", WORKERS.as_bytes()),
+    ]);
+    let (mut scenario, tasks) = read(&Location::Folder(folder.path().to_path_buf())).unwrap();
+    scenario.hold().unwrap();
+    assert_eq!(scenario.is_loaded(), Some(LoadedBecause::Asked));
+    std::fs::remove_file(folder.path().join("tasks.csv")).unwrap();
+    scenario.hold().unwrap();
+    let (mut stream, mut task, mut again) = (scenario.stream().unwrap(), Task::default(), Vec::new());
+    while stream.next_into(&mut task).unwrap() {
+        again.push(task.clone());
+    }
+    assert_eq!(again, tasks);
+}
+
+#[test]
 fn a_stream_can_be_taken_again() {
     let folder = crate::support::folder(&[
         ("tasks.csv", b"task_id,arrival_s,duration_s,user_id\na,0,1,u\nb,1,1,v\nc,2,1,u\n"),

@@ -8,6 +8,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test panics where something is amiss")]
 
+mod backfilling;
 mod bounds;
 mod determinism;
 mod errors;

@@ -1,0 +1,182 @@
+//! Backfilling on several workers and for gangs: what the originals leave open. On one pool: `reference_policies`.
+
+use crate::support::{Case, TWO};
+
+const THREE_OF_TWO: &str = "worker_id,total_cpu,total_memory,total_storage,total_gpu\n\
+                            w0,2,64,1000,0\nw1,2,64,1000,0\nw2,2,64,1000,0\n";
+
+/// Start and worker of each task, by task.
+fn starts(case: &Case, spec: &str) -> Vec<String> {
+    let outcome = case.run(spec);
+    let mut shown: Vec<String> = outcome
+        .attempts
+        .iter()
+        .map(|attempt| {
+            let parts = attempt.placement.parts().iter();
+            let parts: Vec<String> =
+                parts.map(|part| format!("{}xw{}", part.replicas, part.worker.index())).collect();
+            format!("{} {} {}", attempt.task, attempt.start.unwrap() / crate::support::S, parts.join("+"))
+        })
+        .collect();
+    shown.sort();
+    shown
+}
+
+#[test]
+fn easy_reserves_the_worker_that_is_free_first_and_leaves_the_others_open() {
+    let case = Case::new(
+        TWO,
+        &[
+            "arrival_s duration_s estimate_s",
+            "a 0 30 30",
+            "b 0 10 10",
+            // The head: reserved on w1 from 10 on.
+            "c 1 10 10",
+        ],
+    );
+    assert_eq!(starts(&case, "easy"), ["a 0 1xw0", "b 0 1xw1", "c 10 1xw1"]);
+    let case = Case::new(
+        THREE_OF_TWO,
+        &[
+            "arrival_s duration_s cpu_cores estimate_s",
+            "a 0 30 1 30",
+            "b 0 20 2 20",
+            "c 0 10 1 10",
+            "c2 0 40 1 40",
+            // The head wants a whole worker: w1 is free first, at 20.
+            "head 1 5 2 5",
+            // Not a matter of the head, which waits for w1.
+            "e 1 50 1 50",
+        ],
+    );
+    assert_eq!(
+        starts(&case, "easy"),
+        ["a 0 1xw0", "b 0 1xw1", "c 0 1xw0", "c2 0 1xw2", "e 1 1xw2", "head 20 1xw1"]
+    );
+}
+
+#[test]
+fn easy_keeps_the_reserved_worker_for_the_head_of_a_gang_too() {
+    let case = Case::new(
+        THREE_OF_TWO,
+        &[
+            "arrival_s duration_s cpu_cores estimate_s replicas",
+            "a 0 10 2 10 1",
+            "b 0 20 1 20 1",
+            "c 0 40 1 40 1",
+            // Two whole workers: at 10 w0 is free, and w2 is already. They are reserved.
+            "gang 1 10 2 10 2",
+            // Would still be on w2 at 10.
+            "long 2 100 1 100 1",
+            // Ends on w2 in time.
+            "short 2 8 1 8 1",
+        ],
+    );
+    let expected = ["a 0 1xw0", "b 0 1xw1", "c 0 1xw1", "gang 10 1xw0+1xw2", "long 20 1xw0", "short 2 1xw2"];
+    assert_eq!(starts(&case, "easy"), expected);
+    // Without reservations the long one is let in, and keeps the gang waiting until b and c, or it, are over.
+    assert_eq!(starts(&case, "first_fit")[3], "gang 40 1xw0+1xw1");
+    // With conservative backfilling as well.
+    assert_eq!(starts(&case, "conservative"), expected);
+}
+
+#[test]
+fn a_gang_overtakes_only_if_all_its_parts_may() {
+    let rows = |gang: &'static str| {
+        [
+            "arrival_s duration_s cpu_cores estimate_s replicas",
+            "a 0 10 2 10 1",
+            "b 0 10 1 10 1",
+            "c 0 10 1 10 1",
+            // Wants three whole workers, from 10 on.
+            "head 1 5 2 5 3",
+            gang,
+        ]
+    };
+    // Two cores are free, both on w2.
+    for (gang, expected) in [
+        ("gang 1 9 1 9 2", "gang 1 2xw2"),
+        ("gang 1 10 1 10 2", "gang 15 2xw0"),
+        ("gang 1 9 1 9 3", "gang 15 2xw0+1xw1"),
+    ] {
+        let case = Case::new(THREE_OF_TWO, &rows(gang));
+        for spec in ["easy", "conservative"] {
+            assert!(starts(&case, spec).contains(&expected.to_owned()), "{spec}: {:?}", starts(&case, spec));
+            assert!(starts(&case, spec).contains(&"head 10 1xw0+1xw1+1xw2".to_owned()), "{spec} {gang}");
+        }
+    }
+}
+
+#[test]
+fn the_reservation_is_for_the_first_that_does_not_fit() {
+    let case = Case::new(
+        THREE_OF_TWO,
+        &[
+            "arrival_s duration_s cpu_cores estimate_s replicas",
+            "a 0 10 2 10 1",
+            "b 0 20 1 20 1",
+            "c 0 50 1 50 1",
+            "head 1 10 2 10 1",
+            // w2 is free: the head starts, and the next one is reserved on w0 for 10.
+            "next 1 10 2 10 1",
+            "long 1 100 1 100 1",
+        ],
+    );
+    // b and c are on w1; long fits nowhere until something ends.
+    let all = ["a 0 1xw0", "b 0 1xw1", "c 0 1xw1", "head 1 1xw2", "long 11 1xw2", "next 10 1xw0"];
+    assert_eq!(starts(&case, "easy"), all);
+}
+
+#[test]
+fn predictions_let_in_what_estimates_keep_out() {
+    let pool = "worker_id,total_cpu,total_memory,total_storage,total_gpu\npool,4,64,1000,0\n";
+    let rows = [
+        "arrival_s duration_s cpu_cores estimate_s user_id",
+        // User u asks for ten times what it needs, as its first two runs show.
+        "h1 0 10 1 100 u",
+        "h2 0 10 1 100 u",
+        "v1 0 10 1 10 v",
+        "v2 0 10 1 10 v",
+        "a 50 40 2 40 v",
+        "head 51 10 4 10 v",
+        // By its estimate it would run until 151, and delay the head from 90 on; it is predicted to end at 61.
+        "u3 51 10 2 100 u",
+    ];
+    let case = Case::new(pool, &rows);
+    assert!(starts(&case, "easy").contains(&"u3 100 1xw0".to_owned()));
+    let predicted = starts(&case, "queue(backfill=easy_predicted)");
+    assert!(predicted.contains(&"u3 51 1xw0".to_owned()), "{predicted:?}");
+    assert!(predicted.contains(&"head 90 1xw0".to_owned()), "{predicted:?}");
+}
+
+#[test]
+fn an_outlived_prediction_is_put_right_by_a_minute_then_five() {
+    let pool = "worker_id,total_cpu,total_memory,total_storage,total_gpu\npool,2,64,1000,0\n";
+    let rows = |arrival: u64, run: u64| {
+        [
+            "arrival_s duration_s cpu_cores estimate_s user_id".to_owned(),
+            "h1 0 10 1 1000 u".to_owned(),
+            "h2 0 10 1 1000 u".to_owned(),
+            // User w knows what it asks for.
+            "w1 20 10 1 10 w".to_owned(),
+            "w2 20 10 1 10 w".to_owned(),
+            // Predicted to end at 60, runs until 1050 in truth; the head needs all.
+            "u3 50 1000 1 1000 u".to_owned(),
+            "head 55 10 2 10 v".to_owned(),
+            format!("fill {arrival} {run} 1 {run} w"),
+        ]
+    };
+    let start = |arrival, run| {
+        let rows = rows(arrival, run);
+        let case = Case::new(pool, &rows.iter().map(String::as_str).collect::<Vec<_>>());
+        starts(&case, "queue(backfill=easy_predicted)")
+            .iter()
+            .any(|row| row == &format!("fill {arrival} 1xw0"))
+    };
+    // Until 60 the prediction holds.
+    assert!(start(56, 4) && !start(56, 5));
+    // At 60 it is outlived: 120 is expected.
+    assert!(start(61, 59) && !start(61, 60));
+    // At 120 by five minutes more: 420.
+    assert!(start(121, 299) && !start(121, 300));
+}

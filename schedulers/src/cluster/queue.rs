@@ -1,7 +1,7 @@
 //! The central queue: ordered by (eligible, index), threaded through the task table.
 
 use super::task::{NIL, TaskState, TaskTable};
-use crate::model::TaskId;
+use crate::model::{Request, TaskId};
 
 /// Head, tail and length of the list.
 #[derive(Clone, Debug)]
@@ -79,8 +79,19 @@ impl Queue {
 
     /// The next task behind `cursor`, and moves the cursor onto it.
     pub(crate) fn advance(&self, tasks: &TaskTable, cursor: &mut QueueCursor) -> Option<TaskId> {
+        self.advance_where(tasks, cursor, |_| true)
+    }
+
+    /// The next task behind `cursor` whose request passes `admits`, and moves the cursor onto it.
+    pub(crate) fn advance_where(
+        &self,
+        tasks: &TaskTable,
+        cursor: &mut QueueCursor,
+        admits: impl Fn(&Request) -> bool,
+    ) -> Option<TaskId> {
         let mut slot = cursor.last.map_or(self.head, |last| tasks.next_of(last));
-        while slot != NIL && tasks.at(slot).state != TaskState::Queued {
+        while slot != NIL && !(tasks.at(slot).state == TaskState::Queued && admits(&tasks.spec(slot).request))
+        {
             slot = tasks.at(slot).next;
         }
         if slot == NIL {

@@ -49,6 +49,13 @@ impl<'a> ClusterView<'a> {
         self.cluster.queue.advance(&self.cluster.tasks, cursor)
     }
 
+    /// The next task of the queue that some single worker has room for (one replica of it), as far as amounts tell; passes over
+    /// those for which [`surely_full_for`](Self::surely_full_for) holds.
+    pub fn next_with_room(&self, cursor: &mut QueueCursor) -> Option<TaskId> {
+        let most = self.cluster.rooms.most();
+        self.cluster.queue.advance_where(&self.cluster.tasks, cursor, |request| most.holds(request))
+    }
+
     /// How many tasks are queued; those in lanes do not count.
     #[must_use]
     pub const fn queue_len(&self) -> usize {

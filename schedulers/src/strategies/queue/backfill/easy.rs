@@ -45,14 +45,14 @@ impl Backfilling for Easy {
         };
         let mut reservation: Option<Reservation> = None;
         let mut reserved = false;
-        while let Some(task) = pass.next_task() {
-            if pass.view().surely_full_for(task) {
-                continue;
-            }
+        while let Some(task) = pass.next_with_room() {
             // The reservation is only worked out if somebody might overtake.
             if !reserved {
                 reservation = Reservation::of(&pass.view(), head, &self.forecast);
                 reserved = true;
+            }
+            if reservation.as_ref().is_some_and(|held| held.shuts_out(&pass.view(), task, &self.forecast)) {
+                continue;
             }
             let limited = reservation
                 .as_ref()
@@ -181,13 +181,26 @@ impl Reservation {
         Self { shadow, extra: extra.collect() }
     }
 
+    /// True if every worker is reserved, and `task` would still be there when the head starts, and does not fit beside it: the
+    /// quick way out on a single pool, where most of the queue takes it.
+    fn shuts_out(&self, view: &ClusterView<'_>, task: TaskId, forecast: &Forecast) -> bool {
+        let Some(request) = view.task(task).map(|task| task.spec().request) else { return true };
+        self.extra.len() == view.worker_count()
+            && self.extra.iter().all(|(worker, extra)| {
+                !extra.holds_amounts(&request) && self.meets(view, task, *worker, forecast)
+            })
+    }
+
+    /// True if `task`, started on `worker` now, is expected to be there still when the head starts.
+    fn meets(&self, view: &ClusterView<'_>, task: TaskId, worker: WorkerId, forecast: &Forecast) -> bool {
+        view.now() + forecast.length_beside(view, task, worker) > self.shadow
+    }
+
     /// What `task` may use of the reserved workers on which it would still be there when the head starts: what is free
     /// now and then.
     fn limits(&self, view: &ClusterView<'_>, task: TaskId, forecast: &Forecast) -> Limited {
-        let stays = |&&(worker, _): &&(WorkerId, Free)| {
-            view.now() + forecast.length_beside(view, task, worker) > self.shadow
-        };
-        let both = self.extra.iter().filter(stays).filter_map(|(worker, extra)| {
+        let reserved = self.extra.iter().filter(|(worker, _)| self.meets(view, task, *worker, forecast));
+        let both = reserved.filter_map(|(worker, extra)| {
             let mut both = Free::now(view, *worker)?;
             both.narrow(extra);
             Some((*worker, both))

@@ -68,19 +68,35 @@ impl Forecast {
         &self,
         view: &ClusterView<'v>,
         worker: WorkerId,
-    ) -> impl Iterator<Item = (Time, TaskId)> + use<'v> {
+    ) -> Ends<impl Iterator<Item = (Time, TaskId)> + use<'v>> {
         let running = view.worker(worker).map(|worker| worker.running());
-        let (as_estimated, corrected) = match self {
-            Self::Estimates => (running, None),
+        match self {
+            Self::Estimates => Ends::AsEstimated(running),
             Self::Predictions(predictions) => {
-                let corrected = running.into_iter().flatten();
+                let running = running.into_iter().flatten();
                 let mut ends: Vec<(Time, TaskId)> =
-                    corrected.map(|(end, task)| (predictions.end(view, worker, task, end), task)).collect();
+                    running.map(|(end, task)| (predictions.end(view, worker, task, end), task)).collect();
                 ends.sort_unstable();
-                (None, Some(ends))
+                Ends::Corrected(ends.into_iter())
             }
-        };
-        as_estimated.into_iter().flatten().chain(corrected.into_iter().flatten())
+        }
+    }
+}
+
+/// Expected ends, in order.
+pub(super) enum Ends<I> {
+    AsEstimated(Option<I>),
+    Corrected(std::vec::IntoIter<(Time, TaskId)>),
+}
+
+impl<I: Iterator<Item = (Time, TaskId)>> Iterator for Ends<I> {
+    type Item = (Time, TaskId);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::AsEstimated(ends) => ends.as_mut()?.next(),
+            Self::Corrected(ends) => ends.next(),
+        }
     }
 }
 

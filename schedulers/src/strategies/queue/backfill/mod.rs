@@ -56,6 +56,11 @@ impl<'a, 'c> Pass<'a, 'c> {
         self.order.next(&self.cx.view())
     }
 
+    /// The next task in queue order that some single worker has room for, as far as amounts tell.
+    pub fn next_with_room(&mut self) -> Option<TaskId> {
+        self.order.next_with_room(&self.cx.view())
+    }
+
     /// Starts `task` where the placement rule says, within `limits`; `None` if it does not fit.
     pub fn start(&mut self, task: TaskId, limits: Limits<'_>) -> Option<Placement> {
         if self.cx.view().surely_full_for(task) {
@@ -88,7 +93,7 @@ pub struct Skipping;
 
 impl Backfilling for Skipping {
     fn pass(&mut self, pass: &mut Pass<'_, '_>) {
-        while let Some(task) = pass.next_task() {
+        while let Some(task) = pass.next_with_room() {
             pass.start(task, Limits::NONE);
         }
     }

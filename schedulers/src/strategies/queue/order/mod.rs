@@ -33,6 +33,11 @@ pub trait QueueOrder: Send {
     /// The next task to be considered; each queued task comes at most once in a pass.
     fn next(&mut self, view: &ClusterView<'_>) -> Option<TaskId>;
 
+    /// The next task that some single worker has room for, as far as amounts tell; passes over the others.
+    fn next_with_room(&mut self, view: &ClusterView<'_>) -> Option<TaskId> {
+        std::iter::from_fn(|| self.next(view)).find(|&task| !view.surely_full_for(task))
+    }
+
     /// The pass has started `task`, which [`next`](Self::next) had given.
     fn started(&mut self, task: TaskId, view: &ClusterView<'_>) {
         let _ = (task, view);
@@ -52,5 +57,9 @@ impl QueueOrder for Fcfs {
 
     fn next(&mut self, view: &ClusterView<'_>) -> Option<TaskId> {
         view.next_queued(&mut self.cursor)
+    }
+
+    fn next_with_room(&mut self, view: &ClusterView<'_>) -> Option<TaskId> {
+        view.next_with_room(&mut self.cursor)
     }
 }

@@ -173,7 +173,10 @@ catalogue! {
     cancelled, "Cancelled tasks", Tasks, Lower, "Tasks that were cancelled, or whose predecessor failed or was cancelled.";
     rejected, "Rejected tasks", Tasks, Lower, "Tasks that were refused.";
     preemptions, "Preemptions", Attempts, Neither, "Attempts that were preempted.";
-    work_lost_s, "Work lost", Seconds, Lower, "Run time of attempts that was lost to preemption and failed workers.";
+    attempts_lost, "Attempts lost", Attempts, Neither, "Attempts that were lost with their workers.";
+    work_lost_s, "Work lost", Seconds, Lower, "Work of preempted and lost attempts that had to be done again.";
+    overhead_s, "Checkpoint overhead", Seconds, Lower, "Time that attempts spent on saving their progress and on going on from it.";
+    availability, "Availability", Share, Neither, "Time average over the makespan of the share of the workers that were up.";
     deadline_misses, "Deadline misses", Tasks, Lower, "Tasks that did not complete by their deadline.";
     jain_fairness, "Jain's fairness index", Ratio, Higher, "Jain's fairness index over the mean bounded slowdowns of the users; 1 is equal treatment.";
     prediction_error, "Prediction error", Ratio, Lower, "Sum of |expected - actual run time| over the sum of actual run times, over completed tasks without an estimate.";

@@ -43,6 +43,23 @@ pub enum SimError {
         /// What it keeps doing.
         what: &'static str,
     },
+    /// Attempts are lost to failing workers again and again, and no task gets to its end.
+    #[error(
+        "{attempts} attempts in a row were lost with their workers by {at} s, and {count} task{} did not get on: {}; \
+         expected workers that stay up for longer, checkpoints (checkpoint_interval_s), or a limit (max_retries)",
+        if *.count == 1 { "" } else { "s" },
+        names(.tasks, *.count)
+    )]
+    Hopeless {
+        /// Attempts since a task last ended or saved progress.
+        attempts: u64,
+        /// Tasks that have not ended.
+        count: usize,
+        /// The first of them, with the state that each is in.
+        tasks: Vec<String>,
+        /// When it was given up.
+        at: Time,
+    },
     /// A task would end later than simulated time can tell.
     #[error(
         "task '{task}' would end at {end} s; expected an end by {horizon} s: is a duration too long, or a speed too low?"

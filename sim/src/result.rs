@@ -59,8 +59,14 @@ pub struct Metrics {
     pub rejected: u64,
     /// Attempts that were preempted.
     pub preemptions: u64,
-    /// Run time of attempts that was lost to preemption and failed workers.
+    /// Attempts that were lost with their workers.
+    pub attempts_lost: u64,
+    /// Work of preempted and lost attempts that had to be done again.
     pub work_lost_s: f64,
+    /// Time that attempts spent on checkpoints and on going on from one.
+    pub overhead_s: f64,
+    /// Mean share of the workers that were up, over the makespan.
+    pub availability: Option<f64>,
     /// Tasks that did not complete by their deadline; `None` without deadlines.
     pub deadline_misses: Option<u64>,
     /// Jain's fairness index over the mean bounded slowdowns of the users.

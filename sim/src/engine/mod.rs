@@ -6,8 +6,10 @@
 //!
 //! Arrivals come sorted from the reader and are merged with a heap of completions; everything rare stands in an agenda.
 //!
+//! - `failures.rs`: workers that fail and return
 //! - `tasks.rs`: what only the simulator knows of a task, its true run time above all
 
+mod failures;
 mod tasks;
 
 use std::cmp::Reverse;
@@ -17,10 +19,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use cloudai_schedulers::{
-    Capabilities, Cluster, ClusterConfig, Decision, Duration, Effect, Event, EventError, FailureReason,
-    KnownRunTimes, Placement, Scheduler, TaskId, TaskState, Time, WorkloadProfile, strategy_seed,
+    Capabilities, Checkpoints, Cluster, ClusterConfig, Decision, Duration, Effect, Event, EventError, FailureReason,
+    KnownRunTimes, Placement, Progress, Scheduler, TaskId, TaskState, Time, WorkloadProfile, strategy_seed,
 };
 use cloudai_workloads::{Estimates, OnFull, Scenario, Settings, Task, TaskStream};
+use failures::Failures;
 use hdrhistogram::Histogram;
 use tasks::{RunTimes, Tasks};
 
@@ -36,6 +39,12 @@ const MOST_PASSES_PER_INSTANT: u32 = 100_000;
 
 /// So many preemptions that saved nothing, while no task arrived or ended, lead nowhere.
 const MOST_FRUITLESS_STOPS: u32 = 1_000_000;
+
+/// So many changes of workers, while tasks wait, nothing runs and nothing else is due, bring no task to run.
+const MOST_IDLE_CHANGES: u32 = 100_000;
+
+/// So many attempts that were lost and left nothing, while no task ended, lead nowhere.
+const MOST_LOST_IN_VAIN: u64 = 1_000_000;
 
 /// As many wake-ups in a row, with nothing else left to happen, are too many.
 const MOST_IDLE_WAKES: u32 = 100_000;
@@ -103,11 +112,25 @@ struct Engine<'a, O> {
     scheduled: u64,
     effects: Vec<Effect>,
     woke: bool,
+    failures: Failures<'a>,
+    checkpoints: Option<Checkpoints>,
     /// Preemptions that saved nothing since a task last arrived or ended.
     fruitless_stops: u32,
     /// Entries in `completions` of attempts that were stopped.
     stopped_ends: u64,
     stats: RunStats,
+}
+
+/// An attempt that is over, as the core knew it.
+struct OverAttempt {
+    task: TaskId,
+    attempt: u32,
+    placement: Placement,
+    assigned: Time,
+    start: Option<Time>,
+    /// How long it was expected to run.
+    expected: Duration,
+    status: AttemptEnd,
 }
 
 impl<'a, O: Observer> Engine<'a, O> {
@@ -123,6 +146,8 @@ impl<'a, O: Observer> Engine<'a, O> {
         config.seed = strategy_seed(settings.seed, spec);
         config.startup_latency = settings.startup_latency;
         config.indexes = capabilities.indexes;
+        config.max_lost_attempts = settings.max_retries.unwrap_or(u32::MAX);
+        config.checkpoints = settings.checkpoints();
         if settings.estimates == Estimates::Exact {
             config.known_run_times =
                 scenario.durations.as_ref().map(|table| Arc::new(known_run_times(scenario, table)));
@@ -153,12 +178,15 @@ impl<'a, O: Observer> Engine<'a, O> {
                 &scenario.workers,
                 scenario.durations.as_ref(),
                 settings.kill_at_estimate,
+                settings.checkpoints(),
             ),
             completions: BinaryHeap::new(),
             agenda: BTreeMap::new(),
             scheduled: 0,
             effects: Vec::new(),
             woke: false,
+            failures: Failures::new(scenario, settings),
+            checkpoints: settings.checkpoints(),
             fruitless_stops: 0,
             stopped_ends: 0,
             stats: RunStats { tasks: 0, events: 0, passes: 0, pass_ns: three_digits() },
@@ -169,8 +197,9 @@ impl<'a, O: Observer> Engine<'a, O> {
         // Who does not declare that it uses the profile does not get it.
         let nothing = WorkloadProfile::default();
         let profile = if self.capabilities.profile { &self.scenario.profile } else { &nothing };
+        self.leave_out_absent()?;
         strategy.attach(&self.cluster.view(), profile);
-        let mut idle_wakes = 0;
+        let (mut idle_wakes, mut idle_changes) = (0, 0);
         while let Some(now) = self.next_time()
             && !self.is_over()
         {
@@ -184,12 +213,22 @@ impl<'a, O: Observer> Engine<'a, O> {
                 return Err(SimError::Interrupted);
             }
             let only_waking = self.cluster.holding() == 0 && !self.more && self.only_wakes_are_left();
-            idle_wakes = if only_waking { idle_wakes + 1 } else { 0 };
+            let changed = std::mem::take(&mut self.failures.changed);
+            idle_changes = if only_waking { idle_changes + u32::from(changed) } else { 0 };
+            if idle_changes > MOST_IDLE_CHANGES {
+                return self.check_all_ended().map(|()| self.stats);
+            }
+            // Who waits for a worker to return may well look at the clock.
+            let alone = only_waking && self.failures.next_time() == Time::NEVER;
+            idle_wakes = if alone { idle_wakes + 1 } else { 0 };
             if idle_wakes > MOST_IDLE_WAKES {
                 return Err(self.restless("it keeps asking to be woken while nothing happens"));
             }
             if self.fruitless_stops > MOST_FRUITLESS_STOPS {
                 return Err(self.restless("it keeps preempting tasks that lose their progress"));
+            }
+            if self.failures.in_vain > MOST_LOST_IN_VAIN {
+                return Err(self.hopeless());
             }
         }
         self.check_all_ended()?;
@@ -217,6 +256,7 @@ impl<'a, O: Observer> Engine<'a, O> {
         if let Some((&(time, ..), _)) = self.agenda.first_key_value() {
             next = next.min(time);
         }
+        next = next.min(self.failures.next_time());
         (next != Time::NEVER).then_some(next)
     }
 
@@ -262,6 +302,9 @@ impl<'a, O: Observer> Engine<'a, O> {
             self.completions.pop();
             self.complete(key, now)?;
         }
+        if self.failures.next_time() == now {
+            self.schedule_changes(now);
+        }
         let rare = self.agenda.first_key_value().is_some_and(|(&(time, ..), _)| time == now);
         if rare {
             self.apply_rare(now, ..Event::ARRIVAL_CLASS)?;
@@ -285,6 +328,7 @@ impl<'a, O: Observer> Engine<'a, O> {
             match entry.remove() {
                 Event::Started { task, attempt } => self.confirm_start(task, attempt)?,
                 Event::Stopped { task, attempt } => self.confirm_stop(task, attempt, now)?,
+                Event::WorkerChanged { worker, state } => self.change_worker(worker, state, now)?,
                 Event::Woke => {
                     self.woke = true;
                     self.apply(Event::Woke)?;
@@ -352,7 +396,7 @@ impl<'a, O: Observer> Engine<'a, O> {
                     }
                 }
                 Effect::Stop { task, attempt } => {
-                    let at = now + self.settings.stop_latency;
+                    let at = self.stop_at(task, now);
                     self.schedule(at, task.index(), Event::Stopped { task, attempt });
                 }
                 Effect::TransferAt { task, at } => {
@@ -363,11 +407,27 @@ impl<'a, O: Observer> Engine<'a, O> {
                     self.agenda.insert((at, Event::Woke.class(), 0, 0), Event::Woke);
                 }
                 Effect::Ended { task, .. } => self.end_waiting(task, now)?,
-                Effect::AttemptLost { task, .. } => self.forget_end(task),
+                Effect::PartLost { task, .. } => self.lose_part(task, now),
+                Effect::AttemptLost { task, attempt, placement, assigned_at, started_at } => {
+                    self.lose_attempt(task, attempt, (placement, assigned_at, started_at), now)?;
+                }
             }
         }
         self.effects = effects;
         Ok(())
+    }
+
+    /// When a stop that begins now is confirmed. While progress is being saved, none is made.
+    fn stop_at(&mut self, task: TaskId, now: Time) -> Time {
+        let at = now + self.settings.stop_latency;
+        let saving = self.checkpoints.map_or(Duration::ZERO, Checkpoints::stop_overhead);
+        if saving == Duration::ZERO || self.cluster.view().is_broken(task) {
+            return at;
+        }
+        if self.tasks.ends_after(task, at) {
+            self.forget_end(task);
+        }
+        at + saving
     }
 
     /// An attempt does not end by itself any more.
@@ -386,6 +446,9 @@ impl<'a, O: Observer> Engine<'a, O> {
 
     /// Confirms a start, and lets the task end when its true run time or its limit is over.
     fn confirm_start(&mut self, task: TaskId, attempt: u32) -> Result<(), SimError> {
+        if self.cluster.view().is_broken(task) {
+            return Ok(()); // A gang that lost a worker before it came to run.
+        }
         match self.apply(Event::Started { task, attempt }) {
             Ok(()) => {}
             // The attempt was stopped, or is being stopped, before it came to run.
@@ -431,7 +494,13 @@ impl<'a, O: Observer> Engine<'a, O> {
         let stopping =
             view.task(task).filter(|task| task.attempt() == attempt && task.state() == TaskState::Stopping);
         let Some(stopping) = stopping else { return Ok(()) }; // It ended before the stop took effect.
-        let status = if stopping.is_cancelled() { AttemptEnd::Cancelled } else { AttemptEnd::Preempted };
+        let status = if stopping.is_cancelled() {
+            AttemptEnd::Cancelled
+        } else if view.is_broken(task) {
+            AttemptEnd::Lost
+        } else {
+            AttemptEnd::Preempted
+        };
         self.end_attempt(task, Event::Stopped { task, attempt }, status, now)
     }
 
@@ -443,40 +512,71 @@ impl<'a, O: Observer> Engine<'a, O> {
         status: AttemptEnd,
         now: Time,
     ) -> Result<(), SimError> {
+        let view = self.cluster.view();
+        let (Some(seen), Some(placement)) = (view.task(task), view.assigned_placement(task)) else {
+            return Ok(());
+        };
+        let (placement, start) = (placement.clone(), seen.started_at());
+        let expected = match (start, seen.expected_end()) {
+            // Checkpoints and what was saved earlier are in it.
+            (Some(start), Some(end)) if self.checkpoints.is_some() => end - start,
+            _ => self.run_times.nominal_on(seen.expected_at_start(), &placement),
+        };
+        let (attempt, assigned) = (seen.attempt(), seen.assigned_at().unwrap_or(now));
+        let over = OverAttempt { task, attempt, placement, assigned, start, expected, status };
+        self.report_attempt(&over, now)?;
+        self.forget_end(task);
+        self.apply(event)?;
+        self.observer.held_changed(&over.placement, &self.cluster);
+        if !status.is_retried() {
+            self.count_ended();
+        }
+        Ok(())
+    }
+
+    /// Tells the observer of an attempt that is over, and keeps the progress that it has saved.
+    fn report_attempt(&mut self, over: &OverAttempt, now: Time) -> Result<(), SimError> {
+        let OverAttempt { task, ref placement, status, .. } = *over;
         let Some(seen) = self.cluster.view().task(task) else { return Ok(()) };
-        let placement = seen.placement().clone();
-        let (attempt, eligible, expected) = (seen.attempt(), seen.eligible(), seen.expected_at_start());
-        let (assigned, start) = (seen.assigned_at().unwrap_or(now), seen.started_at());
-        let spec = seen.spec();
-        let saved = self.settings.checkpoint && status.is_retried();
-        let ran = start.map_or_else(Default::default, |start| now - start);
-        let lost = if status.is_retried() && !saved { ran } else { Duration::ZERO };
+        let ran_until = self.failures.mend(task).unwrap_or(now);
+        let ran = over.start.map_or(Duration::ZERO, |start| ran_until - start);
         let record = self.tasks.get(task);
+        let progress = self.checkpoints.map_or(Progress { work: ran, saved: Duration::ZERO }, |costs| {
+            costs.progress(ran, record.is_resumed(), status == AttemptEnd::Preempted)
+        });
+        let lost =
+            if status.is_retried() { progress.work.saturating_sub(progress.saved) } else { Duration::ZERO };
         self.observer.attempt_ended(&Attempt {
             task,
             name: &record.name,
-            spec,
-            placement: &placement,
-            attempt,
-            eligible,
-            assigned,
-            start,
+            spec: seen.spec(),
+            placement,
+            attempt: over.attempt,
+            eligible: seen.eligible(),
+            assigned: over.assigned,
+            start: over.start,
             first_start: record.first_start,
             end: now,
             status,
-            expected: self.run_times.nominal_on(expected, &placement),
+            expected: over.expected,
             lost,
+            overhead: ran.saturating_sub(progress.work),
         })?;
-        if saved {
-            self.tasks.save_progress(task, &placement, ran, &self.run_times);
-        }
-        let fruitless = status.is_retried() && !(saved && ran > Duration::ZERO);
-        self.fruitless_stops = if fruitless { self.fruitless_stops + 1 } else { 0 };
-        self.forget_end(task);
-        self.apply(event)?;
-        self.observer.held_changed(&placement, &self.cluster);
         if !status.is_retried() {
-            self.count_ended();
+            return Ok(());
+        }
+        let saved = progress.saved > Duration::ZERO;
+        if saved {
+            let work = self.tasks.save_progress(task, placement, progress.saved, &self.run_times);
+            // One that has failed, lost too often, has no use for it.
+            if !self.cluster.view().task(task).is_some_and(|task| task.state().is_terminal()) {
+                self.apply(Event::Saved { task, work })?;
+            }
+            self.failures.in_vain = 0;
+        }
+        match status {
+            AttemptEnd::Preempted => self.fruitless_stops = if saved { 0 } else { self.fruitless_stops + 1 },
+            _ => self.failures.in_vain += u64::from(!saved),
         }
         Ok(())
     }
@@ -507,6 +607,7 @@ impl<'a, O: Observer> Engine<'a, O> {
 
     fn count_ended(&mut self) {
         self.fruitless_stops = 0;
+        self.failures.in_vain = 0;
         self.stats.tasks += 1;
         if self.stats.tasks.is_multiple_of(ENDED_PER_TICK)
             && let Some(ended) = self.hooks.ended
@@ -536,23 +637,29 @@ impl<'a, O: Observer> Engine<'a, O> {
         SimError::Restless { strategy: self.spec.to_owned(), at: self.cluster.now(), what }
     }
 
+    fn hopeless(&self) -> SimError {
+        let (count, tasks) = self.left();
+        SimError::Hopeless { count, tasks, at: self.cluster.now(), attempts: self.failures.in_vain }
+    }
+
     fn check_all_ended(&self) -> Result<(), SimError> {
-        let view = self.cluster.view();
-        let mut left: Vec<TaskId> = view.tasks().collect();
-        if left.is_empty() {
+        let (count, tasks) = self.left();
+        if count == 0 {
             return Ok(());
         }
+        Err(SimError::Unscheduled { strategy: self.spec.to_owned(), count, tasks, at: self.cluster.now() })
+    }
+
+    /// How many tasks have not ended, and the first of them with the state that each is in.
+    fn left(&self) -> (usize, Vec<String>) {
+        let view = self.cluster.view();
+        let mut left: Vec<TaskId> = view.tasks().collect();
         left.sort_unstable();
         let shown = left.iter().take(10).filter_map(|&task| {
             let state = view.task(task)?.state();
             Some(format!("{} ({})", self.tasks.get(task).name, waiting_words(state)))
         });
-        Err(SimError::Unscheduled {
-            strategy: self.spec.to_owned(),
-            count: left.len(),
-            tasks: shown.collect(),
-            at: self.cluster.now(),
-        })
+        (left.len(), shown.collect())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What only the simulator knows of a task.
 
-use cloudai_schedulers::{Duration, Placement, Speed, TaskId, Time, WorkerId, WorkerSpec};
+use cloudai_schedulers::{Checkpoints, Duration, Placement, Speed, TaskId, Time, WorkerId, WorkerSpec};
 use cloudai_workloads::{Durations, Task};
 
 /// The true side of a task, beside the core's slot.
@@ -14,11 +14,20 @@ pub(super) struct SimTask {
     limit: Option<Duration>,
     /// Nominal progress that was saved.
     done: Duration,
+    /// How much of its limit that has taken.
+    used: Duration,
     pub(super) first_start: Option<Time>,
     /// When the current attempt ends; `NEVER` if none runs.
     ends_at: Time,
     /// Whether it ends at its limit.
     killed: bool,
+}
+
+impl SimTask {
+    /// True if an attempt goes on from saved progress.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.done > Duration::ZERO
+    }
 }
 
 /// True run times on each worker.
@@ -27,11 +36,18 @@ pub(super) struct RunTimes<'a> {
     speeds: Vec<Speed>,
     durations: Option<&'a Durations>,
     kill: bool,
+    checkpoints: Option<Checkpoints>,
 }
 
 impl<'a> RunTimes<'a> {
-    pub(super) fn new(workers: &[WorkerSpec], durations: Option<&'a Durations>, kill: bool) -> Self {
-        Self { speeds: workers.iter().map(|worker| worker.speed).collect(), durations, kill }
+    pub(super) fn new(
+        workers: &[WorkerSpec],
+        durations: Option<&'a Durations>,
+        kill: bool,
+        checkpoints: Option<Checkpoints>,
+    ) -> Self {
+        let speeds = workers.iter().map(|worker| worker.speed).collect();
+        Self { speeds, durations, kill, checkpoints }
     }
 
     fn speed(&self, worker: WorkerId) -> Speed {
@@ -44,6 +60,12 @@ impl<'a> RunTimes<'a> {
         parts.map(|part| self.speed(part.worker).run_time(nominal)).max().unwrap_or(nominal)
     }
 
+    /// How much nominal work the slowest part of a placement does in `run`.
+    fn nominal_of(&self, run: Duration, placement: &Placement) -> Duration {
+        let parts = placement.parts().iter();
+        parts.map(|part| self.speed(part.worker).nominal_of(run)).min().unwrap_or(run)
+    }
+
     /// The run time of `task` on a placement, saved progress left out. The slowest part of a gang decides.
     fn on_all(&self, task: &SimTask, index: u32, placement: &Placement) -> Duration {
         let parts = placement.parts().iter();
@@ -53,20 +75,16 @@ impl<'a> RunTimes<'a> {
     /// The run time of `task` on `worker`, saved progress left out.
     fn on(&self, task: &SimTask, index: u32, worker: WorkerId) -> Duration {
         let Some(known) = self.durations.and_then(|durations| durations.get(index, worker.0)) else {
-            return self.speed(worker).run_time(remaining(task.duration, task.done));
+            return self.speed(worker).run_time(task.duration.saturating_sub(task.done));
         };
         if task.done == Duration::ZERO {
             return known;
         }
         // Of an unrelated machine's time, the share that is not done.
-        let left = u128::from(remaining(task.duration, task.done).micros()) * u128::from(known.micros());
+        let left = u128::from(task.duration.saturating_sub(task.done).micros()) * u128::from(known.micros());
         let left = left.div_ceil(u128::from(task.duration.micros().max(1)));
         Duration::from_micros(u64::try_from(left).unwrap_or(u64::MAX))
     }
-}
-
-fn remaining(duration: Duration, done: Duration) -> Duration {
-    Duration::from_micros(duration.micros().saturating_sub(done.micros()))
 }
 
 /// By slot.
@@ -90,7 +108,8 @@ impl Tasks {
             ends_at: Time::NEVER,
             ..std::mem::take(record)
         };
-        (record.done, record.first_start, record.killed) = (Duration::ZERO, None, false);
+        (record.done, record.used) = (Duration::ZERO, Duration::ZERO);
+        (record.first_start, record.killed) = (None, false);
     }
 
     pub(super) fn get(&self, task: TaskId) -> &SimTask {
@@ -107,9 +126,13 @@ impl Tasks {
     ) -> Time {
         let task = &mut self.0[id.slot()];
         let run = times.on_all(task, id.index(), placement);
-        let limit = task.limit.filter(|_| times.kill).map(|limit| times.nominal_on(limit, placement));
+        // Of the limit, what saved work has used is gone; what was lost does not count.
+        let limit = task.limit.filter(|_| times.kill).map(|limit| limit.saturating_sub(task.used));
+        let limit = limit.map(|limit| times.nominal_on(limit, placement));
         task.killed = limit.is_some_and(|limit| limit < run);
-        task.ends_at = now + limit.map_or(run, |limit| limit.min(run));
+        let work = limit.map_or(run, |limit| limit.min(run));
+        let length = times.checkpoints.map_or(work, |costs| costs.length(work, task.is_resumed()));
+        task.ends_at = now + length;
         task.first_start.get_or_insert(now);
         task.ends_at
     }
@@ -126,19 +149,27 @@ impl Tasks {
         std::mem::replace(&mut self.0[task.slot()].ends_at, Time::NEVER) != Time::NEVER
     }
 
-    /// Saves what an attempt that is stopped after `ran` has done.
+    /// True if the current attempt ends by itself later than `at`.
+    pub(super) fn ends_after(&self, task: TaskId, at: Time) -> bool {
+        let ends_at = self.0[task.slot()].ends_at;
+        ends_at > at && ends_at != Time::NEVER
+    }
+
+    /// Saves the work that an attempt did in `run`, and returns all that is saved by now, at nominal speed.
     pub(super) fn save_progress(
         &mut self,
         id: TaskId,
         placement: &Placement,
-        ran: Duration,
+        run: Duration,
         times: &RunTimes<'_>,
-    ) {
+    ) -> Duration {
         let task = &mut self.0[id.slot()];
         let whole = times.on_all(task, id.index(), placement).micros().max(1);
-        let left = remaining(task.duration, task.done).micros();
-        let gained = u128::from(left) * u128::from(ran.micros().min(whole)) / u128::from(whole);
-        task.done =
-            task.done.saturating_add(Duration::from_micros(u64::try_from(gained).unwrap_or(u64::MAX)));
+        let left = task.duration.saturating_sub(task.done).micros();
+        let gained = u128::from(left) * u128::from(run.micros().min(whole)) / u128::from(whole);
+        let gained = Duration::from_micros(u64::try_from(gained).unwrap_or(u64::MAX));
+        task.done = task.done.saturating_add(gained);
+        task.used = task.used.saturating_add(times.nominal_of(run, placement));
+        task.done
     }
 }

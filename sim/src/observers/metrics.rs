@@ -96,6 +96,9 @@ pub struct MetricsObserver<'a> {
     load_sum: u128,
     load_squares: u128,
     up: u128,
+    /// Workers that were up since `since`, and the time integral of that.
+    up_since: u128,
+    up_integral: u128,
     deviation: f64,
     /// Integral of the standard deviation of load, in microseconds.
     deviation_integral: f64,
@@ -110,7 +113,9 @@ pub struct MetricsObserver<'a> {
     cancelled: u64,
     rejected: u64,
     preemptions: u64,
+    attempts_lost: u64,
     lost: u128,
+    overhead: u128,
     deadline_misses: u64,
     predicted_off: u128,
     predicted_of: u128,
@@ -136,6 +141,8 @@ impl<'a> MetricsObserver<'a> {
             load_sum: 0,
             load_squares: 0,
             up: scenario.workers.len() as u128,
+            up_since: scenario.workers.len() as u128,
+            up_integral: 0,
             deviation: 0.0,
             deviation_integral: 0.0,
             waits: Times::new(),
@@ -149,7 +156,9 @@ impl<'a> MetricsObserver<'a> {
             cancelled: 0,
             rejected: 0,
             preemptions: 0,
+            attempts_lost: 0,
             lost: 0,
+            overhead: 0,
             deadline_misses: 0,
             predicted_off: 0,
             predicted_of: 0,
@@ -192,6 +201,7 @@ impl<'a> MetricsObserver<'a> {
         self.integrals.cpu += u128::from(self.held.cpu_milli) * micros;
         self.integrals.memory += u128::from(self.held.memory_mib) * micros;
         self.integrals.gpu += u128::from(self.held.gpu_milli) * micros;
+        self.up_integral += self.up_since * micros;
         self.deviation_integral += self.deviation * as_float(span.micros());
         self.since = self.since.max(now);
     }
@@ -291,7 +301,10 @@ impl<'a> MetricsObserver<'a> {
             cancelled: self.cancelled,
             rejected: self.rejected,
             preemptions: self.preemptions,
+            attempts_lost: self.attempts_lost,
             work_lost_s: seconds(self.lost),
+            overhead_s: seconds(self.overhead),
+            availability: share(self.up_integral, self.loads.len() as u64),
             deadline_misses: self.needs.deadlines.then_some(self.deadline_misses),
             jain_fairness: self.jain(),
             prediction_error: (self.predicted_of > 0)
@@ -325,6 +338,7 @@ impl Observer for MetricsObserver<'_> {
 
     fn attempt_ended(&mut self, attempt: &Attempt<'_>) -> Result<(), SimError> {
         self.lost += u128::from(attempt.lost.micros());
+        self.overhead += u128::from(attempt.overhead.micros());
         match attempt.status {
             AttemptEnd::Completed => {
                 self.completed += 1;
@@ -341,7 +355,7 @@ impl Observer for MetricsObserver<'_> {
             }
             AttemptEnd::Preempted => self.preemptions += 1,
             AttemptEnd::Cancelled => self.cancelled += 1,
-            AttemptEnd::Lost => {}
+            AttemptEnd::Lost => self.attempts_lost += 1,
         }
         if !attempt.status.is_retried() {
             self.ended_at(attempt.end);
@@ -369,6 +383,7 @@ impl Observer for MetricsObserver<'_> {
         self.integrate(now);
         self.held = cluster.held();
         self.capacity = cluster.capacity();
+        self.up_since = self.up;
         self.deviation = self.standard_deviation();
         if now == self.last_arrival && self.capacity.gpu_milli > 0 {
             let all = as_float(self.capacity.gpu_milli);

@@ -78,9 +78,10 @@ pub struct Attempt<'a> {
     pub status: AttemptEnd,
     /// The run time that was expected at the assignment, at the speed of where it ran.
     pub expected: Duration,
-    /// Progress that is lost: the attempt's run time if the task must run again and its progress was not saved, else
-    /// zero.
+    /// Work that has to be done again: what the attempt did and did not save, if the task runs again, else zero.
     pub lost: Duration,
+    /// Time of the attempt that was spent on checkpoints and on going on from one.
+    pub overhead: Duration,
 }
 
 /// A task that ended while it waited.

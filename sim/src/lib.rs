@@ -12,6 +12,7 @@
 //! - [`compare`] runs several strategies on one scenario, in parallel, each run on one thread: what `cloudai simulate` does
 //! - [`run`] is a single run with an [`Observer`](observers::Observer) of your own
 //! - [`engine`]: the loop; [`observers`]: how results leave a run; [`result`]: what they are
+//! - [`validate`]: whether a schedule, from any source, keeps the rules
 //! - [`bounds`]: no schedule of any strategy does better than this
 //!
 //! The same scenario, settings, seed and strategy give the same results to the last bit, on any number of threads.
@@ -94,6 +95,7 @@ mod fragmentation;
 mod histogram;
 pub mod observers;
 pub mod result;
+pub mod validate;
 
 pub use engine::{Hooks, RunStats, run};
 pub use error::SimError;

@@ -4,17 +4,31 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Column {
     pub(crate) name: &'static str,
+    /// What else a header may call it.
+    pub(crate) aliases: &'static [&'static str],
     pub(crate) required: bool,
     /// What a cell holds, for messages: "expected ...".
     pub(crate) expected: &'static str,
 }
 
 const fn required(name: &'static str, expected: &'static str) -> Column {
-    Column { name, required: true, expected }
+    Column { name, aliases: &[], required: true, expected }
 }
 
 const fn optional(name: &'static str, expected: &'static str) -> Column {
-    Column { name, required: false, expected }
+    Column { name, aliases: &[], required: false, expected }
+}
+
+impl Column {
+    /// The same column with further names for it.
+    const fn or(self, aliases: &'static [&'static str]) -> Self {
+        Self { aliases, ..self }
+    }
+
+    /// The name by which a header's cell calls this column, if it does.
+    pub(crate) fn called(&self, cell: &[u8]) -> Option<&'static str> {
+        std::iter::once(&self.name).chain(self.aliases).copied().find(|name| name.as_bytes() == cell)
+    }
 }
 
 /// `tasks.csv`.
@@ -127,6 +141,50 @@ pub(crate) mod faults {
         required("time_s", "seconds, 0 to 10^11"),
         required("worker_id", "the id of a worker"),
         required("event", "down, up, drain or join"),
+    ];
+}
+
+/// A schedule: `assignments.csv`, or what another program calls the same.
+pub(crate) mod schedule {
+    use super::{Column, optional, required};
+
+    pub(crate) const TASK_ID: usize = 0;
+    pub(crate) const WORKER_ID: usize = 1;
+    pub(crate) const DEVICES: usize = 2;
+    pub(crate) const ATTEMPT: usize = 3;
+    pub(crate) const ARRIVAL: usize = 4;
+    pub(crate) const START: usize = 5;
+    pub(crate) const END: usize = 6;
+    pub(crate) const WAIT: usize = 7;
+    pub(crate) const STATUS: usize = 8;
+    pub(crate) const CPU: usize = 9;
+
+    pub(crate) const COLUMNS: [Column; 10] = [
+        required("task_id", "the id of a task").or(&["job_id", "job", "id"]),
+        optional("worker_id", "ids of workers with ; between them").or(&["worker", "node", "machine"]),
+        optional(
+            "gpu_devices",
+            "numbers of devices from 0 to 63 with | between them, and ; between replicas",
+        ),
+        optional("attempt", "a whole number from 0 to 4294967295"),
+        optional("arrival_s", "seconds, 0 to 10^11").or(&[
+            "arrival",
+            "submit",
+            "submit_s",
+            "submit_time",
+            "submission_time",
+        ]),
+        required("start_s", "seconds, 0 to 10^11").or(&["start", "start_time", "starting_time"]),
+        required("end_s", "seconds, 0 to 10^11").or(&[
+            "end",
+            "end_time",
+            "finish",
+            "finish_s",
+            "finish_time",
+        ]),
+        optional("wait_s", "seconds, 0 to 10^11").or(&["wait", "wait_time", "waiting_time"]),
+        optional("status", "completed, timed_out, preempted, cancelled, lost, rejected or failed"),
+        optional("cpu_cores", "a number of cores, 0 or more").or(&["procs", "processors", "cores"]),
     ];
 }
 

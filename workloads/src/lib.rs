@@ -42,6 +42,7 @@
 //! - reading: [`Location`] finds the files, [`Scenario`] holds what is known of them, [`TaskStream`] gives the
 //!   tasks; inside, `table` reads any CSV, `check` makes the first pass over the tasks, `graph`, `durations` and
 //!   `faults` read what refers to tasks and workers by id, `decimal` turns text into integers
+//! - [`Schedule`]: what ran where and when, in our `assignments.csv` or another program's file
 //! - [`Settings`] and [`Estimates`]: how a scenario is to be run, and which estimates strategies see
 //! - [`Problems`]: what is wrong with an input, up to twenty problems of a file
 //! - writing: [`TaskWriter`] and [`write_workers`]
@@ -67,6 +68,7 @@ mod problems;
 mod report;
 mod sample;
 mod scenario;
+mod schedule;
 mod settings;
 mod shapes;
 mod stream;
@@ -84,6 +86,7 @@ pub use location::Location;
 pub use problems::{Problem, Problems, SHOWN_PER_FILE};
 pub use report::ImportReport;
 pub use scenario::{LoadedBecause, Needs, Scenario};
+pub use schedule::{AttemptStatus, Schedule, SchedulePart, ScheduleRow, UnknownId};
 pub use settings::{OnFull, SettingError, Settings};
 pub use stream::TaskStream;
 pub use task::{DEFAULT_REQUEST, Task};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use cloudai_schedulers::model::MAX_MICROS;
 use csv::ByteRecord;
+use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use crate::columns::Column;
@@ -52,7 +53,8 @@ impl Source {
             None => {
                 let file =
                     File::open(&self.path).map_err(|error| Problems::io(&self.path, "read", &error))?;
-                Ok(Box::new(file))
+                let packed = self.path.extension().is_some_and(|extension| extension == "gz");
+                Ok(if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
             }
         }
     }
@@ -91,21 +93,43 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
 pub(crate) struct Layout {
     schema: &'static [Column],
     places: Vec<Option<usize>>,
+    /// What the file calls each column.
+    names: Vec<&'static str>,
     width: usize,
+    /// Columns of the file that are not of the schema.
+    ignored: Vec<String>,
+}
+
+/// What to do with a column that the schema does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    Refuse,
+    Ignore,
 }
 
 impl Layout {
     /// Finds the columns of `schema` in a header; problems go to `problems`.
-    fn of(header: &ByteRecord, schema: &'static [Column], problems: &mut FileProblems) -> Self {
+    fn of(
+        header: &ByteRecord,
+        schema: &'static [Column],
+        unknown: Unknown,
+        problems: &mut FileProblems,
+    ) -> Self {
         let line = header.position().map_or(1, csv::Position::line);
         let mut places = vec![None; schema.len()];
+        let mut names: Vec<&str> = schema.iter().map(|column| column.name).collect();
+        let mut ignored = Vec::new();
         for (place, cell) in header.iter().enumerate() {
             let cell = cell.trim_ascii();
-            match schema.iter().position(|column| column.name.as_bytes() == cell) {
-                Some(column) if places[column].is_some() => {
+            let found = schema.iter().enumerate().find_map(|(at, column)| Some((at, column.called(cell)?)));
+            match found {
+                Some((column, _)) if places[column].is_some() => {
                     problems.cell(line, schema[column].name, cell, "the column stands there twice");
                 }
-                Some(column) => places[column] = Some(place),
+                Some((column, name)) => (places[column], names[column]) = (Some(place), name),
+                None if unknown == Unknown::Ignore => {
+                    ignored.push(String::from_utf8_lossy(cell).into_owned());
+                }
                 None => {
                     let known: Vec<&str> = schema.iter().map(|column| column.name).collect();
                     let message = format!("unknown column; expected some of {}", known.join(", "));
@@ -118,7 +142,7 @@ impl Layout {
                 problems.add(Some(line), Some(column.name), None, "the column is missing; it is required");
             }
         }
-        Self { schema, places, width: header.len() }
+        Self { schema, places, names, width: header.len(), ignored }
     }
 }
 
@@ -139,6 +163,15 @@ impl std::fmt::Debug for Table {
 impl Table {
     /// Opens a file and reads its header.
     pub(crate) fn open(source: &Source, schema: &'static [Column]) -> Result<Self, Problems> {
+        Self::open_with(source, schema, Unknown::Refuse)
+    }
+
+    /// Opens a file that may have columns beside those of the schema.
+    pub(crate) fn open_with(
+        source: &Source,
+        schema: &'static [Column],
+        unknown: Unknown,
+    ) -> Result<Self, Problems> {
         // A carriage return before the line end is a blank, which cells are read without.
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
@@ -152,9 +185,19 @@ impl Table {
             problems.whole(format!("is empty; expected a header with at least {}", names.join(", ")));
             return Err(problems.into());
         }
-        let layout = Layout::of(header, schema, &mut problems);
+        let layout = Layout::of(header, schema, unknown, &mut problems);
         problems.into_result()?;
         Ok(Self { reader, record: ByteRecord::new(), layout, path: source.path.clone() })
+    }
+
+    /// True if the file has the column.
+    pub(crate) fn has(&self, column: usize) -> bool {
+        self.layout.places[column].is_some()
+    }
+
+    /// The file's columns that the schema does not know.
+    pub(crate) fn ignored(&self) -> &[String] {
+        &self.layout.ignored
     }
 
     /// The next row that has as many cells as the header; rows that do not are problems.
@@ -223,12 +266,12 @@ impl<'a> Row<'a> {
     /// A problem with what stands in a column.
     #[cold]
     pub(crate) fn problem(&mut self, column: usize, value: &[u8], message: impl Into<String>) {
-        self.problems.cell(self.line(), self.layout.schema[column].name, value, message);
+        self.problems.cell(self.line(), self.layout.names[column], value, message);
     }
 
     /// The usual problem: what was found, and what the column holds.
     #[cold]
-    fn unexpected(&mut self, column: usize, value: &[u8], found: &str) {
+    pub(crate) fn unexpected(&mut self, column: usize, value: &[u8], found: &str) {
         let expected = self.layout.schema[column].expected;
         self.problem(column, value, format!("{found}; expected {expected}"));
     }

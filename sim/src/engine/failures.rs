@@ -130,8 +130,11 @@ impl<'a> Failures<'a> {
     /// Draws when `worker` changes next. It is up for a microsecond at least, so that time goes on.
     fn draw(&mut self, worker: u32, now: Time) {
         let drawn = &mut self.drawn[worker as usize];
-        let lasts =
-            if drawn.down { drawn.exponential(self.mttr) } else { drawn.exponential(self.mtbf).max(Time::TICK) };
+        let lasts = if drawn.down {
+            drawn.exponential(self.mttr)
+        } else {
+            drawn.exponential(self.mtbf).max(Time::TICK)
+        };
         let at = now + lasts;
         // Nothing happens beyond the end of time.
         if at <= HORIZON {
@@ -229,7 +232,11 @@ mod tests {
             sums.push(sum);
         }
         assert_ne!(sums[0], sums[1]);
-        assert_ne!(Drawn::new(7, 0).exponential(mean), Drawn::new(8, 0).exponential(mean), "the seed decides");
+        assert_ne!(
+            Drawn::new(7, 0).exponential(mean),
+            Drawn::new(8, 0).exponential(mean),
+            "the seed decides"
+        );
     }
 
     #[test]

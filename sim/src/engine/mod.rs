@@ -19,8 +19,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use cloudai_schedulers::{
-    Capabilities, Checkpoints, Cluster, ClusterConfig, Decision, Duration, Effect, Event, EventError, FailureReason,
-    KnownRunTimes, Placement, Progress, Scheduler, TaskId, TaskState, Time, WorkloadProfile, strategy_seed,
+    Capabilities, Checkpoints, Cluster, ClusterConfig, Decision, Duration, Effect, Event, EventError,
+    FailureReason, KnownRunTimes, Placement, Progress, Scheduler, TaskId, TaskState, Time, WorkloadProfile,
+    strategy_seed,
 };
 use cloudai_workloads::{Estimates, OnFull, Scenario, Settings, Task, TaskStream};
 use failures::Failures;

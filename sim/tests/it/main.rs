@@ -10,8 +10,10 @@
 
 mod backfilling;
 mod bounds;
+mod checkpoints;
 mod determinism;
 mod errors;
+mod failures;
 mod instants;
 mod kth_sp2;
 mod limits;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use cloudai_schedulers::{Placement, Registry, Scheduler};
+use cloudai_schedulers::{Cluster, Placement, Registry, Scheduler, WorkerId, WorkerState};
 use cloudai_sim::bounds::Bounds;
 use cloudai_sim::observers::Attempt;
 use cloudai_sim::observers::Observer;
@@ -121,6 +121,7 @@ impl Case {
             rows: rows(&text),
             text,
             attempts: recorder.attempts,
+            changes: recorder.changes,
             metrics: metrics.metrics(spec),
             ran_everything: metrics.ran_everything(),
             cdf: metrics.wait_cdf(),
@@ -156,6 +157,8 @@ pub(crate) struct Outcome {
     pub(crate) text: String,
     /// Every attempt that ended, in the order in which they did.
     pub(crate) attempts: Vec<Seen>,
+    /// Changes of workers: microseconds, worker, the new state.
+    pub(crate) changes: Vec<(u64, u32, WorkerState)>,
     pub(crate) metrics: Metrics,
     pub(crate) ran_everything: bool,
     pub(crate) cdf: Vec<CdfPoint>,
@@ -247,14 +250,21 @@ pub(crate) struct Seen {
     pub(crate) start: Option<u64>,
     pub(crate) end: u64,
     pub(crate) lost: u64,
+    pub(crate) overhead: u64,
 }
 
 #[derive(Debug, Default)]
 struct Recorder {
     attempts: Vec<Seen>,
+    changes: Vec<(u64, u32, WorkerState)>,
 }
 
 impl Observer for Recorder {
+    fn worker_changed(&mut self, worker: WorkerId, cluster: &Cluster) {
+        let state = cluster.view().worker(worker).unwrap().state();
+        self.changes.push((cluster.now().micros(), worker.0, state));
+    }
+
     fn attempt_ended(&mut self, attempt: &Attempt<'_>) -> Result<(), SimError> {
         self.attempts.push(Seen {
             task: attempt.name.to_owned(),
@@ -264,6 +274,7 @@ impl Observer for Recorder {
             start: attempt.start.map(cloudai_schedulers::Time::micros),
             end: attempt.end.micros(),
             lost: attempt.lost.micros(),
+            overhead: attempt.overhead.micros(),
         });
         Ok(())
     }

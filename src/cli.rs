@@ -26,6 +26,9 @@ pub(crate) enum Command {
         /// A strategy to describe
         name: Option<String>,
     },
+    /// Check a schedule, from any source, against its scenario and against what a policy promises
+    #[command(after_help = VALIDATE_HELP)]
+    Validate(ValidateArgs),
     /// Make a scenario from stated distributions and a seed
     #[command(after_help = crate::commands::preset_help())]
     Generate(GenerateArgs),
@@ -97,6 +100,58 @@ pub(crate) struct SimulateArgs {
     #[arg(long)]
     pub(crate) no_plots: bool,
     /// Print the metrics as JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const VALIDATE_HELP: &str = "Rules:
+  fcfs             nobody starts before somebody who stands earlier in the queue
+  easy             no task that overtakes the head of the queue delays the head's reservation
+  conservative     no start delays the reservation of a task that stands earlier in the queue
+  work_conserving  no task waits while it would fit (also: no_idle)
+  priority         nobody starts while a task of higher priority waits
+  no_preemption    no task is preempted
+
+Exit codes: 0 the schedule holds, 1 it does not, 2 wrong usage or input
+
+Examples:
+  cloudai validate out/mixed-100x5/fcfs/assignments.csv --scenario workloads/mixed-100x5 --rules fcfs
+  cloudai validate theirs.csv.gz --scenario kth --kill-at-estimate --rules easy,no_preemption --first 5
+  cloudai validate theirs.csv --tasks jobs.csv --workers nodes.csv --json";
+
+/// `cloudai validate`.
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {
+    /// The schedule: an assignments.csv, or any CSV with task_id, start_s, end_s, and worker_id if there are several (also .gz)
+    pub(crate) assignments: PathBuf,
+    /// The scenario that it is of: a folder with tasks.csv and workers.csv
+    #[arg(long, value_name = "DIR", required_unless_present_all = ["tasks", "workers"], conflicts_with_all = ["tasks", "workers"])]
+    pub(crate) scenario: Option<PathBuf>,
+    /// The tasks, instead of a folder
+    #[arg(long, value_name = "FILE", requires = "workers")]
+    pub(crate) tasks: Option<PathBuf>,
+    /// The workers, instead of a folder
+    #[arg(long, value_name = "FILE", requires = "tasks")]
+    pub(crate) workers: Option<PathBuf>,
+    /// What the policy promises, besides what every schedule must keep [default: nothing]
+    #[arg(long, value_name = "RULE[,RULE...]")]
+    pub(crate) rules: Option<String>,
+    /// How many violations to print, the earliest first; all are counted
+    #[arg(long, value_name = "N", default_value_t = cloudai_sim::validate::SHOWN)]
+    pub(crate) first: usize,
+    /// Seed that was in force, for noisy estimates [default: the scenario's, or 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// What the strategy knew of run times: column, exact, none or noisy(F) [default: the scenario's, or column]
+    #[arg(long, value_name = "MODE")]
+    pub(crate) estimates: Option<Estimates>,
+    /// Every task was to end at its own estimate
+    #[arg(long)]
+    pub(crate) kill_at_estimate: bool,
+    /// Override a setting of the scenario
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+    /// Print the verdict as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

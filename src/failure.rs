@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use cloudai_reports::ReportError;
 use cloudai_schedulers::RegistryError;
 use cloudai_sim::SimError;
+use cloudai_sim::validate::{UnknownRule, ValidateError};
 use cloudai_workloads::{Problems, SettingError};
 
 /// Wrong usage or input, in words.
@@ -20,6 +21,21 @@ impl std::fmt::Display for Usage {
 }
 
 impl std::error::Error for Usage {}
+
+/// A schedule that breaks rules: the check has run, and its answer is no.
+#[derive(Debug)]
+pub(crate) struct Violated {
+    pub(crate) count: u64,
+}
+
+impl std::fmt::Display for Violated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let plural = if self.count == 1 { "" } else { "s" };
+        write!(f, "the schedule does not hold: {} violation{plural}", self.count)
+    }
+}
+
+impl std::error::Error for Violated {}
 
 /// The exit code for an error that ended the program.
 pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
@@ -38,6 +54,9 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
     }
     if error.downcast_ref::<Problems>().is_some_and(Problems::output_failed) {
         return ExitCode::from(1);
+    }
+    if error.is::<ValidateError>() || error.is::<UnknownRule>() {
+        return ExitCode::from(2);
     }
     let input = error.is::<Usage>() || error.is::<Problems>() || error.is::<RegistryError>();
     if input || error.is::<SettingError>() { ExitCode::from(2) } else { ExitCode::from(1) }

@@ -2,8 +2,10 @@
 
 mod generate;
 mod import;
+mod scenario;
 mod simulate;
 mod strategies;
+mod validate;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -22,6 +24,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
     let registry = Registry::builtin();
     match command {
         Command::Simulate(args) => simulate::run(&args, &registry),
+        Command::Validate(args) => validate::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Import(command) => import::run(&command),
         Command::Strategies { name } => strategies::run(name.as_deref(), &registry),

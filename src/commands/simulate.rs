@@ -7,11 +7,12 @@ use anyhow::{Context, Result};
 use cloudai_reports::{Options, TableStyle};
 use cloudai_schedulers::{Registry, StrategySpec};
 use cloudai_sim::{Experiment, Run};
-use cloudai_workloads::{Location, Scenario, Settings};
+use cloudai_workloads::Scenario;
 
 use super::print;
+use super::scenario::{Overrides, location};
 use crate::cli::SimulateArgs;
-use crate::failure::{Usage, tell};
+use crate::failure::tell;
 use crate::folder::Draft;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -25,11 +26,18 @@ pub(super) fn run(args: &SimulateArgs, registry: &Registry) -> Result<()> {
     let mut strategies = strategies(&args.strategy, registry)?;
     let baseline = baseline(args.baseline.as_deref(), &mut strategies)?;
     check(&strategies, registry)?;
-    let scenario = Scenario::check(&location(args))?;
+    let place = location(args.scenario.as_ref(), args.tasks.as_ref(), args.workers.as_ref());
+    let scenario = Scenario::check(&place)?;
     if let Some(because) = scenario.is_loaded() {
         tell(format_args!("note: the tasks are held in memory, because {because}"));
     }
-    let settings = settings(args, &scenario)?;
+    let overrides = Overrides {
+        settings: &args.settings,
+        estimates: args.estimates,
+        seed: args.seed,
+        kill_at_estimate: args.kill_at_estimate,
+    };
+    let settings = overrides.apply(&scenario)?;
     let place = args.out.clone().unwrap_or_else(|| Path::new("out").join(folder_name(&settings.name)));
     let draft = Draft::open(&place)?;
 
@@ -55,13 +63,6 @@ pub(super) fn run(args: &SimulateArgs, registry: &Registry) -> Result<()> {
     show(args, &run)?;
     tell(format_args!("report: {}", place.join("index.html").display()));
     Ok(())
-}
-
-fn location(args: &SimulateArgs) -> Location {
-    match (&args.scenario, &args.tasks, &args.workers) {
-        (None, Some(tasks), Some(workers)) => Location::files(tasks, workers),
-        (folder, ..) => Location::Folder(folder.clone().unwrap_or_default()),
-    }
 }
 
 /// The strategies asked for, each once, in order.
@@ -104,25 +105,6 @@ fn check(strategies: &[StrategySpec], registry: &Registry) -> Result<()> {
         registry.build(spec)?;
     }
     Ok(())
-}
-
-/// The scenario's settings with the flags over them.
-fn settings(args: &SimulateArgs, scenario: &Scenario) -> Result<Settings> {
-    let mut settings = scenario.settings.clone();
-    for setting in &args.settings {
-        let (key, value) = setting.split_once('=').ok_or_else(|| {
-            Usage(format!("--set {setting}: expected KEY=VALUE, such as startup_latency_s=2"))
-        })?;
-        settings.set(key.trim(), value.trim())?;
-    }
-    if let Some(estimates) = args.estimates {
-        settings.estimates = estimates;
-    }
-    if let Some(seed) = args.seed {
-        settings.seed = seed;
-    }
-    settings.kill_at_estimate |= args.kill_at_estimate;
-    Ok(settings)
 }
 
 /// A scenario's name as the name of a folder.

@@ -28,6 +28,18 @@ pub(super) struct Attempt {
     parts: Range<usize>,
 }
 
+impl Attempt {
+    /// Where a violation by this attempt is.
+    pub(super) fn at(&self) -> At {
+        At { time: self.assigned.or(self.end), task: Some(self.task), line: Some(self.line) }
+    }
+
+    /// True if the task was to go back to the queue afterwards.
+    pub(super) fn is_retried(&self) -> bool {
+        self.status.is_some_and(AttemptStatus::is_retried)
+    }
+}
+
 /// All attempts, by (task, number).
 #[derive(Debug)]
 pub(super) struct Attempts {
@@ -191,28 +203,23 @@ impl Attempts {
     /// A task has attempts one after the other, of which the last one ends it.
     fn check_life(&mut self, plan: &Plan<'_>, task: u32, findings: &mut Findings) {
         let of_task = self.of(task);
-        let at = |attempt: &Attempt| At {
-            time: attempt.assigned.or(attempt.end),
-            task: Some(task),
-            line: Some(attempt.line),
-        };
         let Some(last) = self.all[of_task.clone()].last() else {
             let at = At { task: Some(task), ..At::default() };
             findings.found(TASKS, at, || "is missing: it has no row".to_owned());
             return;
         };
         if let Some(status) = last.status.filter(|status| status.is_retried()) {
-            findings.found(TASKS, at(last), || {
+            findings.found(TASKS, last.at(), || {
                 format!("never ends: its last attempt, {}, was {}", last.number, status.as_str())
             });
         }
         for place in of_task.clone() {
             let attempt = &self.all[place];
             if let Some(why) = incomplete(attempt, self.parts(attempt).is_empty()) {
-                findings.found(ATTEMPTS, at(attempt), || why.to_owned());
+                findings.found(ATTEMPTS, attempt.at(), || why.to_owned());
             }
             if attempt.end < attempt.start && attempt.end.is_some() {
-                findings.found(ATTEMPTS, at(attempt), || {
+                findings.found(ATTEMPTS, attempt.at(), || {
                     format!(
                         "ends at {} s, before its start at {} s",
                         shown(attempt.end),
@@ -231,7 +238,7 @@ impl Attempts {
         for pair in self.all[of_task].windows(2).filter(|pair| pair[0].number != pair[1].number) {
             let [before, after] = pair else { continue };
             if let Some(status) = before.status.filter(|status| !status.is_retried()) {
-                findings.found(TASKS, at(after), || {
+                findings.found(TASKS, after.at(), || {
                     format!(
                         "has attempt {} after attempt {}, which was {}",
                         after.number,
@@ -241,7 +248,7 @@ impl Attempts {
                 });
             }
             if after.assigned < before.end && after.assigned.is_some() {
-                findings.found(ATTEMPTS, at(after), || {
+                findings.found(ATTEMPTS, after.at(), || {
                     format!(
                         "has attempt {} from {} s, while attempt {} lasts until {} s",
                         after.number,
@@ -258,7 +265,7 @@ impl Attempts {
     fn is_killed(&self, plan: &Plan<'_>, attempt: &Attempt) -> bool {
         let longest = |time: &dyn Fn(u32) -> Option<Duration>| self.workers(attempt).filter_map(time).max();
         let limit = longest(&|worker| plan.limit(attempt.task, worker));
-        let run = longest(&|worker| Some(plan.run_time(attempt.task, worker, Duration::ZERO)));
+        let run = longest(&|worker| Some(plan.run_time(attempt.task, worker)));
         limit.is_some_and(|limit| Some(limit) < run)
     }
 }

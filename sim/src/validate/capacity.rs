@@ -1,6 +1,7 @@
 //! Capacity: at no instant is more held than a worker has.
 
 use cloudai_schedulers::{Capacity, DeviceSet, MILLI_PER_GPU, Request, Time};
+use cloudai_workloads::AttemptStatus;
 
 use super::attempts::Attempts;
 use super::plan::Plan;
@@ -37,14 +38,16 @@ pub(super) fn check(plan: &Plan<'_>, attempts: &Attempts, findings: &mut Finding
         let request = &plan.task(attempt.task).spec.request;
         for part in attempts.parts(attempt) {
             let Some(worker) = part.worker else { continue };
-            let at = At { time: Some(from), task: Some(attempt.task), line: Some(attempt.line) };
+            // With a lost worker goes what it held, even if other parts of a gang take time to stop.
+            let lost = plan.lost(worker, from).filter(|_| attempt.status == Some(AttemptStatus::Lost));
+            let to = lost.map_or(to, |lost| lost.min(to));
             if from >= to {
                 changes.push((worker, from, Change::Moment, holdings.len()));
             } else {
                 changes.push((worker, from, Change::Start, holdings.len()));
                 changes.push((worker, to, Change::End, holdings.len()));
             }
-            holdings.push(Holding { devices: part.devices, request, at });
+            holdings.push(Holding { devices: part.devices, request, at: attempt.at() });
         }
     }
     changes.sort_unstable();

@@ -2,7 +2,9 @@
 //!
 //! Mu'alem, Feitelson 2001, IEEE TPDS. Each pass builds, for each worker, what is free when if all that runs ends as
 //! expected, and places every waiting task, in queue order, where and when it fits earliest, ties to the lowest index. A task
-//! that starts must fit now, for as long as it is expected to run, beside the reservations of all that stand before it.
+//! that starts must fit now, for as long as it is expected to run, beside the reservations of all that stand before it. The
+//! replicas of a gang are placed on the lowest workers from the earliest instant from which they all fit, each for as long
+//! as the gang takes on the slowest worker that could hold a part of it.
 
 use cloudai_schedulers::{DeviceSet, Duration, Request, Time};
 
@@ -75,9 +77,27 @@ impl Profile {
     /// Takes the request out of a span of time.
     fn reserve(&mut self, request: &Request, devices: DeviceSet, from: Time, to: Time) {
         let (first, last) = (self.step_at(from), self.step_at(to));
-        for (_, room) in &mut self.steps[first..last] {
-            room.take(request, devices);
-        }
+        self.steps[first..last].iter_mut().for_each(|(_, room)| room.take(request, devices));
+    }
+
+    /// Puts back what was reserved.
+    fn release(&mut self, request: &Request, devices: DeviceSet, from: Time, to: Time) {
+        let (first, last) = (self.step_at(from), self.step_at(to));
+        self.steps[first..last].iter_mut().for_each(|(_, room)| room.give(request, devices));
+    }
+
+    /// What a start that is expected to last until `end` runs into.
+    fn clash(&self, state: &State<'_>, start: &Start, worker: u32, devices: DeviceSet, end: Time) -> String {
+        let request = &state.plan.task(start.task).spec.request;
+        let mut within = self.steps.iter().take_while(|(begin, _)| *begin < end);
+        let (from, lacks) = within
+            .find(|(_, room)| !room.holds(request, devices))
+            .map_or((state.now, String::new()), |(begin, room)| (*begin, room.lacks(request, devices)));
+        format!(
+            "delays a reservation of a task before it in the queue, on '{}' from {from} s on: it is expected to end at {end} \
+             s, and does not fit beside those reservations ({lacks})",
+            state.plan.workers()[worker as usize].name
+        )
     }
 
     /// The step that begins at `time`; splits one for it if need be.
@@ -109,52 +129,112 @@ impl Pass {
     fn place_before(&mut self, state: &State<'_>, rank: u32) {
         for &waiting in state.queue.range(self.next..rank) {
             let task = state.by_rank[waiting as usize];
-            let request = &state.plan.task(task).spec.request;
-            let mut best: Option<(usize, Time, DeviceSet, Duration)> = None;
-            for (at, worker) in (0u32..).take(self.profiles.len()).enumerate() {
-                if !state.is_able(task, worker) {
-                    continue;
-                }
-                let before = best.map_or(Time::NEVER, |(_, start, ..)| start);
-                let length = length(state, task, worker);
-                let found = self.profiles[at].earliest(request, length, state.ready_at(task, worker), before);
-                best = found.map(|(start, devices)| (at, start, devices, length)).or(best);
-            }
-            if let Some((at, start, devices, length)) = best {
-                self.profiles[at].reserve(request, devices, start, start + length);
+            let spec = &state.plan.task(task).spec;
+            let found =
+                if spec.replicas > 1 { self.earliest_gang(state, task) } else { self.earliest(state, task) };
+            for Reserved { worker, start, end, devices } in found {
+                self.profiles[worker as usize].reserve(&spec.request, devices, start, end);
             }
         }
         self.next = rank;
     }
 
+    /// Where a plain task fits earliest; nothing if it never does.
+    fn earliest(&self, state: &State<'_>, task: u32) -> Vec<Reserved> {
+        let request = &state.plan.task(task).spec.request;
+        let mut best: Option<Reserved> = None;
+        for worker in state.able(task) {
+            let before = best.as_ref().map_or(Time::NEVER, |best| best.start);
+            let length = length(state, task, worker);
+            let ready = state.ready_at(task, worker);
+            if let Some((start, devices)) =
+                self.profiles[worker as usize].earliest(request, length, ready, before)
+            {
+                best = Some(Reserved { worker, start, end: start + length, devices });
+            }
+        }
+        best.into_iter().collect()
+    }
+
+    /// Where the replicas of a gang fit earliest, all at once; nothing if they never do.
+    fn earliest_gang(&self, state: &State<'_>, task: u32) -> Vec<Reserved> {
+        let spec = &state.plan.task(task).spec;
+        let able: Vec<(u32, Time)> =
+            state.able(task).map(|worker| (worker, state.ready_at(task, worker))).collect();
+        let length = longest(state, task);
+        let mut instants: Vec<Time> = Vec::new();
+        for &(worker, ready) in &able {
+            let later = self.profiles[worker as usize].steps.iter().map(|(begin, _)| *begin);
+            instants.extend(later.filter(|&begin| begin > ready).chain([ready]));
+        }
+        instants.sort_unstable();
+        instants.dedup();
+        for start in instants {
+            let mut parts = Vec::new();
+            for &(worker, _) in able.iter().filter(|(_, ready)| *ready <= start) {
+                let mut room = self.profiles[worker as usize].least(start, start + length);
+                while parts.len() < spec.replicas as usize
+                    && let Some(devices) = room.place(&spec.request)
+                {
+                    room.take(&spec.request, devices);
+                    parts.push(Reserved { worker, start, end: start + length, devices });
+                }
+            }
+            if parts.len() == spec.replicas as usize {
+                return parts;
+            }
+        }
+        Vec::new()
+    }
+
     /// Lets a start pass that fits beside the reservations made; else says what it runs into.
     fn admit(&mut self, state: &State<'_>, start: &Start) -> Result<(), String> {
         self.place_before(state, start.rank);
-        let attempt = &state.attempts.all[start.attempt];
-        let [part] = state.attempts.parts(attempt) else { return Ok(()) };
-        let Some(worker) = part.worker else { return Ok(()) };
-        let request = &state.plan.task(start.task).spec.request;
-        let profile = &mut self.profiles[worker as usize];
-        let end = state.now + length(state, start.task, worker);
-        if profile.least(state.now, end).holds(request, part.devices) {
-            profile.reserve(request, part.devices, state.now, end);
-            return Ok(());
+        let parts = state.attempts.parts(&state.attempts.all[start.attempt]);
+        let spec = &state.plan.task(start.task).spec;
+        let mut taken: Vec<(u32, Time, DeviceSet)> = Vec::new();
+        for part in parts {
+            let Some(worker) = part.worker else { continue };
+            let length = if spec.replicas > 1 {
+                longest(state, start.task)
+            } else {
+                length(state, start.task, worker)
+            };
+            let end = state.now + length;
+            let profile = &mut self.profiles[worker as usize];
+            if profile.least(state.now, end).holds(&spec.request, part.devices) {
+                profile.reserve(&spec.request, part.devices, state.now, end);
+                taken.push((worker, end, part.devices));
+                continue;
+            }
+            let why = profile.clash(state, start, worker, part.devices, end);
+            // All parts or none.
+            for (worker, end, devices) in taken {
+                self.profiles[worker as usize].release(&spec.request, devices, state.now, end);
+            }
+            return Err(why);
         }
-        let within = profile.steps.iter().take_while(|(begin, _)| *begin < end);
-        let clash = within.into_iter().find(|(_, room)| !room.holds(request, part.devices));
-        let (from, lacks) = clash
-            .map_or((state.now, String::new()), |(begin, room)| (*begin, room.lacks(request, part.devices)));
-        Err(format!(
-            "delays a reservation of a task before it in the queue, on '{}' from {from} s on: it is expected to end at {end} \
-             s, and does not fit beside those reservations ({lacks})",
-            state.plan.workers()[worker as usize].name
-        ))
+        Ok(())
     }
+}
+
+/// A part of a reservation.
+#[derive(Debug)]
+struct Reserved {
+    worker: u32,
+    start: Time,
+    end: Time,
+    devices: DeviceSet,
 }
 
 /// How long a task is expected to hold a worker; one of no length still has to fit when it starts.
 fn length(state: &State<'_>, task: u32, worker: u32) -> Duration {
     state.plan.expected_length(task, worker).max(Time::TICK)
+}
+
+/// How long a gang is expected to take on the slowest worker that could hold a part of it.
+fn longest(state: &State<'_>, task: u32) -> Duration {
+    state.able(task).map(|worker| length(state, task, worker)).max().unwrap_or(Time::TICK)
 }
 
 /// All reservations, pass by pass. A start that delays one is left out when the next ones of the pass are judged.

@@ -3,9 +3,9 @@
 use cloudai_schedulers::Time;
 use cloudai_workloads::AttemptStatus;
 
-use super::attempts::{Attempt, Attempts};
+use super::attempts::Attempts;
 use super::plan::Plan;
-use super::verdict::{At, Findings};
+use super::verdict::Findings;
 
 const DEPENDENCIES: &str = "dependencies";
 
@@ -18,7 +18,7 @@ pub(super) fn check(plan: &Plan<'_>, attempts: &Attempts, findings: &mut Finding
         if attempt.assigned.is_none() && attempt.status == Some(AttemptStatus::Cancelled) {
             let fine = predecessors.iter().any(|&(from, _)| attempts.completed[from as usize].is_none());
             if !fine {
-                findings.found(DEPENDENCIES, at(attempt), || {
+                findings.found(DEPENDENCIES, attempt.at(), || {
                     "was cancelled while it waited, and every predecessor completed".to_owned()
                 });
             }
@@ -27,7 +27,7 @@ pub(super) fn check(plan: &Plan<'_>, attempts: &Attempts, findings: &mut Finding
         for &(from, transfer) in predecessors {
             let name = &plan.task(from).name;
             let Some(before) = attempts.completed[from as usize].map(|at| &attempts.all[at]) else {
-                findings.found(DEPENDENCIES, at(attempt), || {
+                findings.found(DEPENDENCIES, attempt.at(), || {
                     format!("starts, and its predecessor '{name}' did not complete")
                 });
                 continue;
@@ -38,7 +38,7 @@ pub(super) fn check(plan: &Plan<'_>, attempts: &Attempts, findings: &mut Finding
                 (if there { end } else { end + transfer }, worker)
             });
             let Some((ready, worker)) = late.max().filter(|(ready, _)| assigned < *ready) else { continue };
-            findings.found(DEPENDENCIES, at(attempt), || {
+            findings.found(DEPENDENCIES, attempt.at(), || {
                 let worker = &plan.workers()[worker as usize].name;
                 let moved = if ready > end {
                     format!(", and its data is on '{worker}' {transfer} s later, at {ready} s")
@@ -51,8 +51,4 @@ pub(super) fn check(plan: &Plan<'_>, attempts: &Attempts, findings: &mut Finding
             });
         }
     }
-}
-
-fn at(attempt: &Attempt) -> At {
-    At { time: attempt.assigned.or(attempt.end), task: Some(attempt.task), line: Some(attempt.line) }
 }

@@ -2,9 +2,10 @@
 //!
 //! Lifka 1995, "The ANL/IBM SP Scheduling System"; Mu'alem, Feitelson 2001, IEEE TPDS. In each pass whoever starts in queue
 //! order does so freely. The first task that is left waiting is the head. Its reservation: the worker where it fits earliest
-//! if all that runs ends as expected (all ends tied at one instant counted), ties to the lowest index; that instant is the
-//! shadow time, and what is then free beside the head is the extra. A task behind the head may start on any other worker,
-//! and on that one if it is expected to end by the shadow time, or fits into the extra, which it then takes.
+//! if all that runs ends as expected (all ends tied at one instant counted), ties to the lowest index; a gang takes the lowest
+//! workers at the earliest instant at which all its replicas fit. That instant is the shadow time, and what is then free
+//! beside the head is the extra. A task behind the head may start on any other worker, and on a reserved one if it is
+//! expected to end by the shadow time, or fits into the extra, which it then takes.
 
 use cloudai_schedulers::Time;
 
@@ -16,14 +17,17 @@ use super::verdict::Findings;
 #[derive(Debug)]
 struct Reservation {
     head: u32,
-    worker: u32,
     shadow: Time,
-    extra: Room,
+    /// By worker.
+    extra: Vec<(u32, Room)>,
 }
 
 impl Reservation {
     fn of(state: &State<'_>, head: u32) -> Option<Self> {
-        let workers = (0u32..).take(state.rooms.len()).filter(|&worker| state.is_able(head, worker));
+        let workers = state.able(head);
+        if state.plan.task(head).spec.replicas > 1 {
+            return Self::of_gang(state, head, &workers.collect::<Vec<_>>());
+        }
         let mut best: Option<Self> = None;
         for worker in workers {
             let before = best.as_ref().map_or(Time::NEVER, |best| best.shadow);
@@ -44,37 +48,83 @@ impl Reservation {
             }
             if let Some(devices) = room.place(request) {
                 room.take(request, devices);
-                return Some(Self { head, worker, shadow, extra: room });
+                return Some(Self { head, shadow, extra: vec![(worker, room)] });
             }
             shadow = ends.peek()?.0;
         }
         None
     }
 
-    /// Lets a start on the reserved worker pass if it does not delay the head; else says why it does.
-    fn admit(&mut self, state: &State<'_>, start: &Start) -> Result<(), String> {
-        let attempt = &state.attempts.all[start.attempt];
-        let [part] = state.attempts.parts(attempt) else { return Ok(()) };
-        if part.worker != Some(self.worker) {
-            return Ok(());
+    /// The earliest instant at which all replicas fit, on the lowest of these workers.
+    fn of_gang(state: &State<'_>, head: u32, workers: &[u32]) -> Option<Self> {
+        let spec = &state.plan.task(head).spec;
+        let mut rooms: Vec<Room> =
+            workers.iter().map(|&worker| state.rooms[worker as usize].clone()).collect();
+        let mut fits = vec![0; workers.len()];
+        let mut is_ready = vec![false; workers.len()];
+        // Data that arrives (none ends), and what ends.
+        let mut changes: Vec<(Time, usize, Option<usize>)> = Vec::new();
+        for (at, &worker) in workers.iter().enumerate() {
+            changes.push((state.ready_at(head, worker), at, None));
+            changes.extend(state.expected_ends(worker).map(|(end, attempt)| (end, at, Some(attempt))));
         }
-        let end = state.now + state.plan.expected_length(start.task, self.worker);
+        changes.sort_unstable();
+        for instant in changes.chunk_by(|a, b| a.0 == b.0) {
+            for &(_, at, ended) in instant {
+                match ended {
+                    Some(attempt) => state.release(&mut rooms[at], workers[at], attempt),
+                    None => is_ready[at] = true,
+                }
+                if is_ready[at] {
+                    fits[at] = rooms[at].clone().take_replicas(&spec.request, spec.replicas);
+                }
+            }
+            if fits.iter().map(|&fits| u64::from(fits)).sum::<u64>() < u64::from(spec.replicas) {
+                continue;
+            }
+            let (mut extra, mut missing) = (Vec::new(), spec.replicas);
+            for (at, room) in rooms.iter_mut().enumerate().filter(|(at, _)| is_ready[*at]) {
+                let taken = room.take_replicas(&spec.request, missing);
+                missing -= taken;
+                if taken > 0 {
+                    extra.push((workers[at], room.clone()));
+                }
+            }
+            return Some(Self { head, shadow: instant[0].0, extra });
+        }
+        None
+    }
+
+    /// Lets a start pass that does not delay the head; else says why it does.
+    fn admit(&mut self, state: &State<'_>, start: &Start) -> Result<(), String> {
+        let parts = state.attempts.parts(&state.attempts.all[start.attempt]);
+        let lengths =
+            parts.iter().filter_map(|part| Some(state.plan.expected_length(start.task, part.worker?)));
+        let end = state.now + lengths.max().unwrap_or_default();
         if end <= self.shadow {
             return Ok(());
         }
         let request = &state.plan.task(start.task).spec.request;
-        if self.extra.holds(request, part.devices) {
-            self.extra.take(request, part.devices);
-            return Ok(());
+        let mut left = self.extra.clone();
+        for part in parts {
+            let Some((worker, extra)) = left.iter_mut().find(|(worker, _)| part.worker == Some(*worker))
+            else {
+                continue;
+            };
+            if !extra.holds(request, part.devices) {
+                return Err(format!(
+                    "overtakes the head, task '{}', and delays its reservation on '{}' at {} s: it is expected to end at \
+                     {end} s, and does not fit beside the head ({})",
+                    state.name(self.head),
+                    state.plan.workers()[*worker as usize].name,
+                    self.shadow,
+                    extra.lacks(request, part.devices)
+                ));
+            }
+            extra.take(request, part.devices);
         }
-        Err(format!(
-            "overtakes the head, task '{}', and delays its reservation on '{}' at {} s: it is expected to end at {end} s, \
-             and does not fit beside the head ({})",
-            state.name(self.head),
-            state.plan.workers()[self.worker as usize].name,
-            self.shadow,
-            self.extra.lacks(request, part.devices)
-        ))
+        self.extra = left;
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::attempts::Attempts;
 use super::plan::Plan;
-use super::verdict::{At, Findings};
+use super::verdict::Findings;
 
 const GANGS: &str = "gangs";
 
@@ -15,9 +15,9 @@ pub(super) fn check(plan: &Plan<'_>, attempts: &Attempts, findings: &mut Finding
         let parts = attempts.parts(attempt).len();
         gangs += u64::from(replicas > 1);
         if parts as u64 != u64::from(replicas) && parts > 0 {
-            let at = At { time: attempt.assigned, task: Some(attempt.task), line: Some(attempt.line) };
-            findings
-                .found(GANGS, at, || format!("runs in {parts} parts; expected {replicas}, one a replica"));
+            findings.found(GANGS, attempt.at(), || {
+                format!("runs in {parts} parts; expected {replicas}, one a replica")
+            });
         }
     }
     findings.checked(GANGS, "attempts of gangs", gangs);

@@ -1,14 +1,13 @@
-//! Arrivals, run times, workers and devices: what each attempt must keep by itself.
+//! Arrivals, workers and devices: what each attempt must keep by itself.
 
 use cloudai_schedulers::{Duration, Request};
-use cloudai_workloads::{AttemptStatus, Schedule, SchedulePart};
+use cloudai_workloads::{Schedule, SchedulePart};
 
 use super::attempts::{Attempt, Attempts};
 use super::plan::Plan;
 use super::verdict::{At, Findings};
 
 const ARRIVAL: &str = "arrival";
-const LENGTH: &str = "length";
 const PLACEMENT: &str = "placement";
 
 /// Checks every attempt by itself.
@@ -17,10 +16,6 @@ pub(super) fn check(plan: &Plan<'_>, schedule: &Schedule, attempts: &Attempts, f
     findings.checked(ARRIVAL, "starts", started.count() as u64);
     for attempt in &attempts.all {
         check_arrival(plan, attempts, attempt, findings);
-    }
-    findings.checked(LENGTH, "attempts", attempts.all.len() as u64);
-    for task in (0u32..).take(plan.tasks.len()) {
-        check_lengths(plan, attempts, task, findings);
     }
     let mut parts = 0;
     for unknown in &schedule.unknown {
@@ -44,10 +39,6 @@ pub(super) fn check(plan: &Plan<'_>, schedule: &Schedule, attempts: &Attempts, f
     }
 }
 
-fn at(attempt: &Attempt) -> At {
-    At { time: attempt.assigned.or(attempt.end), task: Some(attempt.task), line: Some(attempt.line) }
-}
-
 /// No start before the arrival; and what the file says of arrival, wait and demand is so.
 fn check_arrival(plan: &Plan<'_>, attempts: &Attempts, attempt: &Attempt, findings: &mut Findings) {
     let task = plan.task(attempt.task);
@@ -56,7 +47,7 @@ fn check_arrival(plan: &Plan<'_>, attempts: &Attempts, attempt: &Attempt, findin
     if let Some(start) = attempt.start
         && start < arrival + latency
     {
-        findings.found(ARRIVAL, at(attempt), || {
+        findings.found(ARRIVAL, attempt.at(), || {
             let with = if latency == Duration::ZERO {
                 String::new()
             } else {
@@ -66,7 +57,7 @@ fn check_arrival(plan: &Plan<'_>, attempts: &Attempts, attempt: &Attempt, findin
         });
     }
     if let Some(stated) = attempt.row.arrival.filter(|&stated| stated != arrival) {
-        findings.found(ARRIVAL, at(attempt), || {
+        findings.found(ARRIVAL, attempt.at(), || {
             format!("has an arrival of {stated} s in the schedule, and of {arrival} s in the scenario")
         });
     }
@@ -74,73 +65,15 @@ fn check_arrival(plan: &Plan<'_>, attempts: &Attempts, attempt: &Attempt, findin
     if let (Some(stated), Some(waited)) = (attempt.row.wait, waited)
         && stated != waited
     {
-        findings.found(ARRIVAL, at(attempt), || {
+        findings.found(ARRIVAL, attempt.at(), || {
             format!("has a wait of {stated} s in the schedule; from eligible to start it is {waited} s")
         });
     }
     let demand = task.spec.request.cpu_milli.saturating_mul(u64::from(task.spec.replicas));
     if let Some(stated) = attempt.row.cpu_milli.filter(|&stated| stated != demand) {
-        findings.found(PLACEMENT, at(attempt), || {
+        findings.found(PLACEMENT, attempt.at(), || {
             format!("has {} cores in the schedule, and {} in the scenario", cores(stated), cores(demand))
         });
-    }
-}
-
-/// Each attempt lasts as long as it must; with checkpoints, less what earlier attempts have done.
-fn check_lengths(plan: &Plan<'_>, attempts: &Attempts, task: u32, findings: &mut Findings) {
-    let mut done = Duration::ZERO;
-    for attempt in &attempts.all[attempts.of(task)] {
-        let (Some(start), Some(end)) = (attempt.start, attempt.end) else { continue };
-        if attempts.workers(attempt).next().is_none() {
-            continue;
-        }
-        let longest =
-            |time: &dyn Fn(u32) -> Option<Duration>| attempts.workers(attempt).filter_map(time).max();
-        let run = longest(&|worker| Some(plan.run_time(task, worker, done))).unwrap_or_default();
-        let limit = longest(&|worker| plan.limit(task, worker)).filter(|&limit| limit < run);
-        let due = limit.unwrap_or(run);
-        let ran = end - start;
-        let word = if limit.is_some() { "its limit" } else { "its run time" };
-        let by_itself = match attempt.status {
-            None => true,
-            Some(AttemptStatus::Completed) => {
-                if limit.is_some() {
-                    findings.found(LENGTH, at(attempt), || {
-                        format!("completed after {ran} s; expected timed_out at its limit of {due} s")
-                    });
-                    continue;
-                }
-                true
-            }
-            Some(AttemptStatus::TimedOut) => {
-                if limit.is_none() {
-                    findings.found(LENGTH, at(attempt), || {
-                        format!("timed out after {ran} s; expected completed after {run} s, as no limit ends it before")
-                    });
-                    continue;
-                }
-                true
-            }
-            Some(_) => false,
-        };
-        if by_itself && ran != due {
-            findings.found(LENGTH, at(attempt), || {
-                format!("runs for {ran} s, from {start} to {end} s; expected {word} of {due} s")
-            });
-        }
-        if !by_itself && ran > due {
-            findings.found(LENGTH, at(attempt), || {
-                format!(
-                    "was stopped after {ran} s, at {end} s; expected to end by itself after {word} of {due} s"
-                )
-            });
-        }
-        if plan.settings.checkpoint && attempt.status.is_some_and(AttemptStatus::is_retried) {
-            let left = plan.task(task).duration.micros().saturating_sub(done.micros());
-            let whole = u128::from(run.micros().max(1));
-            let gained = u128::from(left) * u128::from(ran.micros()).min(whole) / whole;
-            done = done.saturating_add(Duration::from_micros(u64::try_from(gained).unwrap_or(u64::MAX)));
-        }
     }
 }
 
@@ -155,7 +88,7 @@ fn check_part(
     let Some(index) = part.worker else { return };
     let worker = &plan.workers()[index as usize];
     if !plan.allows(attempt.task, index) {
-        findings.found(PLACEMENT, at(attempt), || {
+        findings.found(PLACEMENT, attempt.at(), || {
             let constraint = &plan.scenario.constraints[plan.task(attempt.task).spec.constraint.0 as usize];
             let models: Vec<&str> = constraint.gpu_models.iter().map(String::as_str).collect();
             let labels: Vec<String> =
@@ -176,12 +109,12 @@ fn check_part(
     let wanted = request.gpu.whole_devices() + u32::from(request.gpu.is_fraction());
     let there = worker.capacity.gpus;
     if part.devices.len() != wanted {
-        findings.found(PLACEMENT, at(attempt), || {
+        findings.found(PLACEMENT, attempt.at(), || {
             format!("has {} GPU devices on '{}'; expected {wanted}", part.devices.len(), worker.name)
         });
     }
     if let Some(beyond) = part.devices.iter().find(|&device| device >= there) {
-        findings.found(PLACEMENT, at(attempt), || {
+        findings.found(PLACEMENT, attempt.at(), || {
             format!("runs on GPU device {beyond} of '{}', which has {there} of them", worker.name)
         });
     }

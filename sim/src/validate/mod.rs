@@ -10,7 +10,7 @@
 //! and neither the engine, nor the cluster's state, nor the strategies. A fault in those is therefore seen here.
 //!
 //! - `plan.rs`: what the scenario asks for; `attempts.rs`: the rows as attempts, and whether every task is there
-//! - `general.rs`, `gangs.rs`, `dependencies.rs`, `capacity.rs`: what holds for every schedule
+//! - `general.rs`, `lengths.rs`, `gangs.rs`, `availability.rs`, `dependencies.rs`, `capacity.rs`: what holds for every schedule
 //! - `replay.rs`: the schedule instant by instant, a pass at each; `room.rs`: what is free on a worker
 //! - `fcfs.rs`, `priority.rs`, `easy.rs`, `conservative.rs`, `work_conserving.rs`, `no_preemption.rs`: one promise each
 //! - `rule.rs`, `verdict.rs`: what is asked, what is answered
@@ -40,6 +40,7 @@
 //! ```
 
 mod attempts;
+mod availability;
 mod capacity;
 mod conservative;
 mod dependencies;
@@ -47,6 +48,7 @@ mod easy;
 mod fcfs;
 mod gangs;
 mod general;
+mod lengths;
 mod no_preemption;
 mod plan;
 mod priority;
@@ -127,7 +129,9 @@ pub fn validate(validation: &Validation<'_>, file: &Path) -> Result<Verdict, Val
     let mut findings = Findings::new(validation.first);
     let attempts = Attempts::gather(&plan, &schedule, &mut findings);
     general::check(&plan, &schedule, &attempts, &mut findings);
+    lengths::check(&plan, &attempts, &mut findings);
     gangs::check(&plan, &attempts, &mut findings);
+    availability::check(&plan, &attempts, &mut findings);
     dependencies::check(&plan, &attempts, &mut findings);
     capacity::check(&plan, &attempts, &mut findings);
     replay::check(&plan, &attempts, &validation.rules, &mut findings);

@@ -1,7 +1,7 @@
 //! What the scenario asks for, task by task: the yardstick.
 
 use cloudai_schedulers::{Duration, Time, WorkerSpec};
-use cloudai_workloads::{Estimates, Problems, Scenario, Settings, Task};
+use cloudai_workloads::{Estimates, Fault, FaultKind, Problems, Scenario, Settings, Task};
 
 /// A scenario with all its tasks in memory.
 pub(super) struct Plan<'a> {
@@ -13,6 +13,8 @@ pub(super) struct Plan<'a> {
     first_predecessor: Vec<usize>,
     /// (predecessor, transfer), by task.
     predecessors: Vec<(u32, Duration)>,
+    /// What happens to each worker, in order of time.
+    faults: Vec<Vec<Fault>>,
 }
 
 impl<'a> Plan<'a> {
@@ -33,7 +35,11 @@ impl<'a> Plan<'a> {
         let mut edges: Vec<_> = scenario.edges.iter().collect();
         edges.sort_by_key(|edge| (edge.to, edge.from));
         let predecessors = edges.into_iter().map(|edge| (edge.from, edge.transfer)).collect();
-        Ok(Self { scenario, settings, tasks, first_predecessor, predecessors })
+        let mut faults = vec![Vec::new(); scenario.workers.len()];
+        for fault in &scenario.faults {
+            faults[fault.worker as usize].push(*fault);
+        }
+        Ok(Self { scenario, settings, tasks, first_predecessor, predecessors, faults })
     }
 
     pub(super) fn task(&self, index: u32) -> &Task {
@@ -48,6 +54,18 @@ impl<'a> Plan<'a> {
     pub(super) fn predecessors(&self, task: u32) -> &[(u32, Duration)] {
         let task = task as usize;
         &self.predecessors[self.first_predecessor[task]..self.first_predecessor[task + 1]]
+    }
+
+    /// What happens to a worker, in order of time.
+    pub(super) fn faults(&self, worker: u32) -> &[Fault] {
+        &self.faults[worker as usize]
+    }
+
+    /// When a worker is lost first, from `since` on.
+    pub(super) fn lost(&self, worker: u32, since: Time) -> Option<Time> {
+        let faults = self.faults(worker);
+        let first = faults.partition_point(|fault| fault.time < since);
+        faults[first..].iter().find(|fault| fault.kind == FaultKind::Down).map(|fault| fault.time)
     }
 
     /// The worker has the GPU model and the labels that the task asks for.
@@ -77,22 +95,21 @@ impl<'a> Plan<'a> {
         self.settings.startup_latency.saturating_add(run.unwrap_or_default())
     }
 
-    /// The true run time on one worker of a task of which `done` (nominal) is saved from earlier attempts.
-    pub(super) fn run_time(&self, task: u32, worker: u32, done: Duration) -> Duration {
-        let nominal = self.task(task).duration.micros();
-        let left = nominal.saturating_sub(done.micros());
-        let speed = self.workers()[worker as usize].speed;
+    /// The true run time on one worker, from the beginning.
+    pub(super) fn run_time(&self, task: u32, worker: u32) -> Duration {
         let known = self.scenario.durations.as_ref().and_then(|table| table.get(task, worker));
-        match known {
-            None => speed.run_time(Duration::from_micros(left)),
-            Some(known) if done == Duration::ZERO => known,
-            Some(known) => {
-                // The share of it that is not done.
-                let micros =
-                    (u128::from(left) * u128::from(known.micros())).div_ceil(u128::from(nominal.max(1)));
-                Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
-            }
+        known.unwrap_or_else(|| self.workers()[worker as usize].speed.run_time(self.task(task).duration))
+    }
+
+    /// What an attempt pauses for to save its progress: `checkpoint_overhead_s` after each full `checkpoint_interval_s` of
+    /// work but the last.
+    pub(super) fn pauses(&self, run: Duration) -> Duration {
+        let (interval, overhead) = (self.settings.checkpoint_interval, self.settings.checkpoint_overhead);
+        if !self.settings.checkpoint || interval == Duration::ZERO || run == Duration::ZERO {
+            return Duration::ZERO;
         }
+        let pauses = run.micros().div_ceil(interval.micros()) - 1;
+        Duration::from_micros(overhead.micros().saturating_mul(pauses))
     }
 
     /// The time after which the task is killed on one worker, if it has a limit.

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use cloudai_schedulers::{Duration, Time};
+use cloudai_workloads::{Fault, FaultKind};
 
 use super::attempts::Attempts;
 use super::conservative::Conservative;
@@ -31,11 +32,13 @@ pub(super) struct State<'a> {
     pub(super) by_rank: Vec<u32>,
     /// For each task since when it waits, or waited last.
     pub(super) since: Vec<Time>,
+    /// The workers that take work now.
+    pub(super) is_up: Vec<bool>,
     /// What is free on each worker.
     pub(super) rooms: Vec<Room>,
     /// What holds resources on each worker: (expected end, place in `attempts.all`).
     pub(super) running: Vec<BTreeSet<(Time, usize)>>,
-    /// Workers on which something has ended at this instant.
+    /// Workers on which something has ended at this instant, or that take work from now on.
     pub(super) freed: Vec<u32>,
     /// Tasks that have entered the queue at this instant, or whose data has arrived somewhere.
     pub(super) entered: Vec<u32>,
@@ -75,10 +78,12 @@ impl State<'_> {
         }
     }
 
-    /// The worker may run the task, and could hold it if it were empty.
-    pub(super) fn is_able(&self, task: u32, worker: u32) -> bool {
-        self.plan.allows(task, worker)
-            && self.plan.workers()[worker as usize].capacity.holds(&self.plan.task(task).spec.request)
+    /// The workers that take work, may run the task, and could hold it (of a gang, a replica) if they were empty.
+    pub(super) fn able(&self, task: u32) -> impl Iterator<Item = u32> {
+        let request = &self.plan.task(task).spec.request;
+        let workers = (0u32..).zip(self.plan.workers()).filter(|(_, worker)| worker.capacity.holds(request));
+        let workers = workers.map(|(index, _)| index);
+        workers.filter(move |&worker| self.is_up[worker as usize] && self.plan.allows(task, worker))
     }
 
     /// When the task can start on a worker as far as its data goes, not before now.
@@ -119,10 +124,12 @@ pub(super) trait Promise {
 }
 
 /// Something that happens in the replay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     /// An attempt ends.
     End(usize),
+    /// Something happens to a worker.
+    Fault(Fault),
     /// Data of a task arrives on some worker.
     Data(u32),
     /// A task enters the queue, to be started in this attempt.
@@ -135,6 +142,7 @@ enum Step {
 pub(super) fn check(plan: &Plan<'_>, attempts: &Attempts, rules: &[Rule], findings: &mut Findings) {
     let mut promises: Vec<Box<dyn Promise>> = Vec::new();
     for rule in rules {
+        findings.checked(rule.as_str(), "", 0);
         promises.push(match rule {
             Rule::Fcfs => Box::new(Fcfs::default()),
             Rule::Easy => Box::new(Easy::default()),
@@ -193,6 +201,7 @@ fn state<'a>(plan: &'a Plan<'a>, attempts: &'a Attempts) -> State<'a> {
         rank,
         by_rank,
         since: attempts.eligible.clone(),
+        is_up: up_at_first(plan),
         rooms: plan.workers().iter().map(|worker| Room::of(&worker.capacity)).collect(),
         running: vec![BTreeSet::new(); plan.workers().len()],
         freed: Vec::new(),
@@ -201,9 +210,19 @@ fn state<'a>(plan: &'a Plan<'a>, attempts: &'a Attempts) -> State<'a> {
     }
 }
 
-/// All steps in order of time; at one instant ends, data, entries, and starts in queue order.
+/// A worker of which the first thing told is that it joins is not there before.
+fn up_at_first(plan: &Plan<'_>) -> Vec<bool> {
+    let mut is_up = vec![true; plan.workers().len()];
+    for fault in plan.scenario.faults.iter().filter(|fault| fault.kind == FaultKind::Join) {
+        is_up[fault.worker as usize] = false;
+    }
+    is_up
+}
+
+/// All steps in order of time; at one instant ends, faults, data, entries, and starts in queue order.
 fn steps(plan: &Plan<'_>, attempts: &Attempts, state: &State<'_>) -> Vec<(Time, Step)> {
     let mut steps = Vec::with_capacity(attempts.all.len() * 3);
+    steps.extend(plan.scenario.faults.iter().map(|fault| (fault.time, Step::Fault(*fault))));
     for task in (0u32..).take(plan.tasks.len()) {
         let mut since = attempts.eligible[task as usize];
         let moved = plan.predecessors(task).iter().filter(|(_, transfer)| *transfer > Duration::ZERO);
@@ -225,9 +244,10 @@ fn steps(plan: &Plan<'_>, attempts: &Attempts, state: &State<'_>) -> Vec<(Time, 
     let rank = |place: usize| state.rank(attempts.all[place].task);
     steps.sort_by_cached_key(|&(time, step)| match step {
         Step::End(place) => (time, 0, rank(place), place),
-        Step::Data(task) => (time, 1, task, 0),
-        Step::Enter(place) => (time, 2, rank(place), place),
-        Step::Start(place) => (time, 3, rank(place), place),
+        Step::Fault(fault) => (time, 1, fault.worker, 0),
+        Step::Data(task) => (time, 2, task, 0),
+        Step::Enter(place) => (time, 3, rank(place), place),
+        Step::Start(place) => (time, 4, rank(place), place),
     });
     steps
 }
@@ -254,6 +274,11 @@ impl Replay<'_> {
             match step {
                 Step::End(place) if !is_momentary(place) => self.end(place),
                 Step::End(_) => {}
+                Step::Fault(Fault { worker, kind, .. }) => {
+                    let is_up = matches!(kind, FaultKind::Up | FaultKind::Join);
+                    self.state.is_up[worker as usize] = is_up;
+                    self.state.freed.extend(is_up.then_some(worker));
+                }
                 Step::Data(task) => self.state.entered.push(task),
                 Step::Enter(place) => self.enter(attempts.all[place].task),
                 Step::Start(place) => self.start(place, is_momentary(place), findings),

@@ -66,6 +66,15 @@ impl Room {
         if self.holds_amounts(request) { self.devices_for(request.gpu) } else { None }
     }
 
+    /// Takes as many replicas as fit, at most `most`, each where the rule puts it; says how many.
+    pub(super) fn take_replicas(&mut self, request: &Request, most: u32) -> u32 {
+        for taken in 0..most {
+            let Some(devices) = self.place(request) else { return taken };
+            self.take(request, devices);
+        }
+        most
+    }
+
     fn devices_for(&self, gpu: GpuRequest) -> Option<DeviceSet> {
         let numbered = || (0u32..).zip(self.devices.iter().copied());
         if gpu.is_fraction() {

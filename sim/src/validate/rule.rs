@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use cloudai_workloads::Schedule;
+use cloudai_schedulers::Duration;
+use cloudai_workloads::{AttemptStatus, Schedule, ScheduleRow};
 use thiserror::Error;
 
 use super::ValidateError;
@@ -92,14 +93,22 @@ impl Rule {
                     task.name
                 ));
             }
-            if let Some(gang) = plan.tasks.iter().find(|task| task.spec.replicas > 1) {
-                return cannot(format!(
-                    "it is defined for tasks on one worker, and task '{}' has {} replicas",
-                    gang.name, gang.spec.replicas
-                ));
+            let retried = |row: &ScheduleRow| row.status.is_some_and(AttemptStatus::is_retried);
+            if plan.settings.checkpoint && schedule.rows.iter().any(retried) {
+                return cannot(
+                    "tasks go on from saved progress, and what strategies expected of the rest is not in the schedule"
+                        .to_owned(),
+                );
             }
         }
         let replays_rooms = matches!(self, Self::Easy | Self::Conservative | Self::WorkConserving);
+        if replays_rooms && plan.settings.mtbf > Duration::ZERO {
+            return cannot(
+                "workers fail at random (mtbf_s), and which of them were up is not in the schedule; expected a faults.csv \
+                 instead"
+                    .to_owned(),
+            );
+        }
         if replays_rooms && plan.scenario.needs.gpus && !schedule.has_devices {
             return cannot(
                 "tasks ask for GPU, and the schedule does not say on which devices they ran; expected a column gpu_devices"

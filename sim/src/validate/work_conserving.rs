@@ -106,7 +106,11 @@ impl WorkConserving {
 
 /// All replicas of the task would fit now, some of them on `worker`. The amounts of one replica do.
 fn would_start(state: &State<'_>, task: u32, worker: u32) -> bool {
-    let may_use = |worker| state.plan.allows(task, worker) && state.ready_at(task, worker) <= state.now;
+    let may_use = |worker: u32| {
+        state.is_up[worker as usize]
+            && state.plan.allows(task, worker)
+            && state.ready_at(task, worker) <= state.now
+    };
     if !may_use(worker) {
         return false;
     }
@@ -114,18 +118,11 @@ fn would_start(state: &State<'_>, task: u32, worker: u32) -> bool {
     if spec.replicas == 1 {
         return true;
     }
-    let wanted = u64::from(spec.replicas);
-    let mut held = 0;
+    let mut missing = spec.replicas;
     for worker in (0u32..).take(state.rooms.len()).filter(|&worker| may_use(worker)) {
-        let mut room = state.rooms[worker as usize].clone();
-        while held < wanted
-            && let Some(devices) = room.place(&spec.request)
-        {
-            room.take(&spec.request, devices);
-            held += 1;
-        }
+        missing -= state.rooms[worker as usize].clone().take_replicas(&spec.request, missing);
     }
-    held == wanted
+    missing == 0
 }
 
 impl Promise for WorkConserving {

@@ -1,5 +1,7 @@
 //! How events change the cluster.
 
+use std::borrow::Borrow;
+
 use smallvec::SmallVec;
 
 use super::event::{ClusterEvent, Effect, Event, EventError, FailureReason};
@@ -7,7 +9,7 @@ use super::graph::Outcome;
 use super::placement::Placement;
 use super::task::{AfterStop, TaskState};
 use super::worker::WorkerRecord;
-use super::{Cluster, check_gpus, normalised};
+use super::{Cluster, check_gpus};
 use crate::model::{TaskId, TaskSpec, Time, WorkerId, WorkerSpec};
 
 impl Cluster {
@@ -15,34 +17,21 @@ impl Cluster {
     ///
     /// # Errors
     /// Says what the event contradicts; the cluster is unchanged then.
+    #[inline]
     pub fn apply(&mut self, event: Event) -> Result<(), EventError> {
         match event {
-            Event::Completed { task, attempt } => {
-                self.check_whole(task, attempt)?;
-                self.learn(task);
-                self.finish(task, TaskState::Completed);
-            }
-            Event::Failed { task, attempt, reason } => {
-                self.check_whole(task, attempt)?;
-                if reason == FailureReason::TimeLimit {
-                    self.learn(task);
-                }
-                self.finish(task, TaskState::Failed);
-            }
+            Event::Completed { task, attempt } => self.completed(task, attempt)?,
+            Event::Failed { task, attempt, reason } => self.failed(task, attempt, reason)?,
             Event::Stopped { task, attempt } => self.stopped(task, attempt)?,
             Event::Started { task, attempt } => self.started(task, attempt)?,
             Event::StartFailed { task, attempt } => self.start_failed(task, attempt)?,
             Event::Saved { task, work } => self.save(task, work)?,
             Event::WorkerJoined(spec) => self.join(spec)?,
             Event::WorkerChanged { worker, state } => self.change_worker(worker, state)?,
-            Event::TransferOver { task } => {
-                let record = self.tasks.get(task).ok_or(EventError::UnknownTask(task))?;
-                self.dirty_lanes.extend(record.lane);
-                self.events.push(ClusterEvent::TransferOver(task));
-            }
+            Event::TransferOver { task } => self.transfer_over(task)?,
             Event::Cancelled { task } => self.cancel(task)?,
             Event::Arrived(spec) => {
-                self.submit(spec);
+                self.submit(&spec);
             }
             Event::Woke => self.events.push(ClusterEvent::Woke),
         }
@@ -53,10 +42,13 @@ impl Cluster {
     /// Takes a new task in, as [`Event::Arrived`] does, and returns its id. `spec.index` must be new.
     ///
     /// A task with a failed predecessor is cancelled at once.
-    pub fn submit(&mut self, spec: TaskSpec) -> TaskId {
-        let (index, arrival) = (spec.index, spec.arrival);
-        let task = self.tasks.insert(normalised(spec));
-        self.tasks.at_mut(task.slot).eligible = arrival;
+    pub fn submit(&mut self, spec: impl Borrow<TaskSpec>) -> TaskId {
+        self.take_in(spec.borrow())
+    }
+
+    fn take_in(&mut self, spec: &TaskSpec) -> TaskId {
+        let index = spec.index;
+        let task = self.tasks.insert(spec);
         self.version += 1;
         self.events.push(ClusterEvent::TaskArrived(task));
         let mut waits_for = 0;
@@ -99,6 +91,29 @@ impl Cluster {
         if self.is_broken(task) {
             return Err(EventError::WrongState { task, state: TaskState::Stopping });
         }
+        Ok(())
+    }
+
+    fn completed(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
+        self.check_whole(task, attempt)?;
+        self.learn(task);
+        self.finish(task, TaskState::Completed);
+        Ok(())
+    }
+
+    fn failed(&mut self, task: TaskId, attempt: u32, reason: FailureReason) -> Result<(), EventError> {
+        self.check_whole(task, attempt)?;
+        if reason == FailureReason::TimeLimit {
+            self.learn(task);
+        }
+        self.finish(task, TaskState::Failed);
+        Ok(())
+    }
+
+    fn transfer_over(&mut self, task: TaskId) -> Result<(), EventError> {
+        let record = self.tasks.get(task).ok_or(EventError::UnknownTask(task))?;
+        self.dirty_lanes.extend(record.lane);
+        self.events.push(ClusterEvent::TransferOver(task));
         Ok(())
     }
 

@@ -47,8 +47,8 @@ pub use worker::WorkerState;
 
 use crate::index::{FullestFirst, Indexes, LeastTree, RoomTree};
 use crate::model::{
-    Capacity, Checkpoints, Constraint, ConstraintId, Duration, MAX_GPUS_PER_WORKER, Request, TaskId,
-    TaskSpec, Time, WorkerId, WorkerSpec, left_of,
+    Capacity, Checkpoints, Constraint, ConstraintId, Duration, MAX_GPUS_PER_WORKER, Request, TaskId, Time,
+    WorkerId, WorkerSpec, left_of,
 };
 use crate::scheduler::Scheduler;
 use crate::view::ClusterView;
@@ -249,20 +249,21 @@ impl Cluster {
         if self.events.is_empty() {
             return;
         }
-        let mut events = std::mem::take(&mut self.events);
-        for event in events.drain(..) {
-            strategy.observe(&event, &self.view());
+        for event in &self.events {
+            strategy.observe(event, &self.view());
         }
-        self.events = events;
+        self.events.clear();
     }
 
     /// Moves what the driver has to do into `effects`, in order.
+    #[inline]
     pub fn take_effects(&mut self, effects: &mut Vec<Effect>) {
         effects.append(&mut self.effects);
     }
 
     /// Ends the instant: slots of tasks that have ended may be given to others from here on, and ids of ended
     /// tasks become unknown.
+    #[inline]
     pub fn end_instant(&mut self) {
         self.tasks.recycle();
     }
@@ -484,10 +485,4 @@ fn check_gpus(worker: &WorkerSpec) -> Result<(), EventError> {
 pub fn strategy_seed(seed: u64, spec: &str) -> u64 {
     let bytes = seed.to_le_bytes().into_iter().chain(spec.bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// A task as [`Cluster::submit`] takes it, checked for what the core relies on.
-fn normalised(mut spec: TaskSpec) -> TaskSpec {
-    spec.replicas = spec.replicas.max(1);
-    spec
 }

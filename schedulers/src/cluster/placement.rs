@@ -42,6 +42,7 @@ impl DeviceSet {
     }
 
     /// The devices, ascending.
+    #[inline]
     pub fn iter(self) -> impl Iterator<Item = u32> {
         let mut rest = self.0;
         std::iter::from_fn(move || {
@@ -74,14 +75,19 @@ pub struct Part {
 pub struct Placement(SmallVec<[Part; 1]>);
 
 impl Clone for Placement {
-    /// Copies the parts as a block, which the derived clone does not.
+    /// Copies the one part of a plain task in registers, and several as a block; the derived clone does neither.
+    #[inline]
     fn clone(&self) -> Self {
-        Self(SmallVec::from_slice(&self.0))
+        match self.parts() {
+            [part] => Self(SmallVec::from_buf([*part])),
+            parts => Self(SmallVec::from_slice(parts)),
+        }
     }
 }
 
 impl Placement {
     /// A plain task on one worker.
+    #[inline]
     #[must_use]
     pub fn single(worker: WorkerId, devices: DeviceSet) -> Self {
         Self(SmallVec::from_buf([Part { worker, replicas: 1, devices }]))
@@ -94,12 +100,14 @@ impl Placement {
     }
 
     /// The parts, in the order given.
+    #[inline]
     #[must_use]
     pub fn parts(&self) -> &[Part] {
         &self.0
     }
 
     /// The worker of the first part: for a plain task, its worker.
+    #[inline]
     #[must_use]
     pub fn worker(&self) -> Option<WorkerId> {
         self.0.first().map(|part| part.worker)
@@ -116,11 +124,13 @@ impl Placement {
 ///
 /// A fraction takes the device with the least left that still suffices, ties to the lowest; whole devices are
 /// the lowest free ones. `None` if they are not there.
+#[inline]
 #[must_use]
 pub fn choose_devices(free: &[u32], gpu: GpuRequest) -> Option<DeviceSet> {
-    if gpu.is_none() {
-        return Some(DeviceSet::EMPTY);
-    }
+    if gpu.is_none() { Some(DeviceSet::EMPTY) } else { choose_some(free, gpu) }
+}
+
+fn choose_some(free: &[u32], gpu: GpuRequest) -> Option<DeviceSet> {
     if gpu.is_fraction() {
         let (_, device) = (0u32..)
             .zip(free)

@@ -124,6 +124,17 @@ impl TaskRecord {
             attained: Duration::ZERO,
         }
     }
+
+    /// A new task moves in. What an assignment writes before anybody reads it stays as the last tenant left it.
+    fn take_tenant(&mut self, spec: &TaskSpec) {
+        self.index = spec.index;
+        (self.attempt, self.failed_starts) = (0, 0);
+        (self.prev, self.next) = (NIL, NIL);
+        self.lane = None;
+        self.eligible = spec.arrival;
+        (self.assigned_at, self.started_at, self.expected_end) = (Time::NEVER, Time::NEVER, Time::NEVER);
+        (self.expected, self.attained) = (Duration::ZERO, Duration::ZERO);
+    }
 }
 
 /// All tasks that are alive, and those that ended in this instant.
@@ -140,20 +151,22 @@ pub(crate) struct TaskTable {
 }
 
 impl TaskTable {
-    pub(crate) fn insert(&mut self, spec: TaskSpec) -> TaskId {
-        let index = spec.index;
+    /// Takes a task in that becomes eligible as it arrives.
+    pub(crate) fn insert(&mut self, spec: &TaskSpec) -> TaskId {
         let specs = Arc::make_mut(&mut self.specs);
         let slot = if let Some(slot) = self.free.pop() {
-            specs[slot as usize] = spec;
+            specs[slot as usize].clone_from(spec);
             slot
         } else {
-            specs.push(spec);
+            specs.push(spec.clone());
             self.records.push(TaskRecord::vacant());
             // More than 2^32 - 2 tasks alive at once do not fit any memory this runs in.
             u32::try_from(self.records.len() - 1).unwrap_or(NIL)
         };
-        self.records[slot as usize] = TaskRecord { index, ..TaskRecord::vacant() };
-        TaskId { index, slot }
+        // What the core relies on, whatever a driver says.
+        specs[slot as usize].replicas = spec.replicas.max(1);
+        self.records[slot as usize].take_tenant(spec);
+        TaskId { index: spec.index, slot }
     }
 
     /// The record of `id`, or `None` if the task has ended and its slot was given back.
@@ -201,12 +214,12 @@ impl TaskTable {
 
     /// Gives the slots of ended tasks back.
     pub(crate) fn recycle(&mut self) {
-        for slot in self.ended.drain(..) {
+        for &slot in &self.ended {
             let record = &mut self.records[slot as usize];
             record.index = NIL;
             record.placement = Placement::default();
-            self.free.push(slot);
         }
+        self.free.append(&mut self.ended);
     }
 
     /// Tasks that have not ended, in slot order.

@@ -201,14 +201,15 @@ impl<'a, O: Observer> Engine<'a, O> {
         self.leave_out_absent()?;
         strategy.attach(&self.cluster.view(), profile);
         let (mut idle_wakes, mut idle_changes) = (0, 0);
-        while let Some(now) = self.next_time()
+        let mut next = self.next_time();
+        while let Some(now) = next
             && !self.is_over()
         {
             if now > HORIZON {
                 return Err(self.restless("it asks to be woken beyond the end of time"));
             }
             self.cluster.advance(now)?;
-            self.instant(strategy, now)?;
+            next = self.instant(strategy, now)?;
             // One load an instant costs nothing beside a pass, and a pass may take long.
             if self.hooks.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
                 return Err(SimError::Interrupted);
@@ -271,10 +272,10 @@ impl<'a, O: Observer> Engine<'a, O> {
         self.completions.is_empty() && self.agenda.values().all(|event| *event == Event::Woke)
     }
 
-    /// Everything of one instant.
-    fn instant(&mut self, strategy: &mut dyn Scheduler, now: Time) -> Result<(), SimError> {
+    /// Everything of one instant; returns when the next one is.
+    fn instant(&mut self, strategy: &mut dyn Scheduler, now: Time) -> Result<Option<Time>, SimError> {
         let mut passes = 0;
-        loop {
+        let next = loop {
             self.apply_events(now)?;
             self.cluster.notify(strategy);
             self.pass(strategy);
@@ -286,13 +287,14 @@ impl<'a, O: Observer> Engine<'a, O> {
             if passes > MOST_PASSES_PER_INSTANT {
                 return Err(self.restless("its decisions make ever more happen at the same instant"));
             }
-            if self.next_time() != Some(now) {
-                break;
+            let next = self.next_time();
+            if next != Some(now) {
+                break next;
             }
-        }
+        };
         self.observer.settled(&self.cluster)?;
         self.cluster.end_instant();
-        Ok(())
+        Ok(next)
     }
 
     /// Applies the events of this instant that are known by now, in the order of the design.
@@ -352,11 +354,12 @@ impl<'a, O: Observer> Engine<'a, O> {
     }
 
     fn arrive(&mut self) -> Result<(), SimError> {
-        let mut spec = self.next.spec.clone();
-        spec.estimate = self.settings.estimates.apply(&self.next, self.settings.seed);
-        let task = self.cluster.submit(spec);
+        // What strategies may see takes the place of the file's estimate, which is the limit.
+        let seen = self.settings.estimates.apply(&self.next, self.settings.seed);
+        let limit = std::mem::replace(&mut self.next.spec.estimate, seen);
+        let task = self.cluster.submit(&self.next.spec);
         self.stats.events += 1;
-        self.tasks.insert(task, &mut self.next);
+        self.tasks.insert(task, &mut self.next, limit);
         self.fruitless_stops = 0;
         self.more = self.stream.next_into(&mut self.next)?;
         Ok(())
@@ -386,8 +389,8 @@ impl<'a, O: Observer> Engine<'a, O> {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Start { task, attempt } => {
-                    if let Some(placement) = self.placement(task) {
-                        self.observer.held_changed(&placement, &self.cluster);
+                    if let Some(task) = self.cluster.view().task(task) {
+                        self.observer.held_changed(task.placement(), &self.cluster);
                     }
                     if self.settings.startup_latency.micros() == 0 {
                         self.confirm_start(task, attempt)?;
@@ -441,10 +444,6 @@ impl<'a, O: Observer> Engine<'a, O> {
         self.agenda.insert((at, event.class(), index, self.scheduled), event);
     }
 
-    fn placement(&self, task: TaskId) -> Option<Placement> {
-        self.cluster.view().task(task).map(|task| task.placement().clone())
-    }
-
     /// Confirms a start, and lets the task end when its true run time or its limit is over.
     fn confirm_start(&mut self, task: TaskId, attempt: u32) -> Result<(), SimError> {
         if self.cluster.view().is_broken(task) {
@@ -460,8 +459,8 @@ impl<'a, O: Observer> Engine<'a, O> {
             }
             Err(error) => return Err(error.into()),
         }
-        let Some(placement) = self.placement(task) else { return Ok(()) };
-        let end = self.tasks.start(task, &placement, self.cluster.now(), &self.run_times);
+        let Some(seen) = self.cluster.view().task(task) else { return Ok(()) };
+        let end = self.tasks.start(task, seen.placement(), self.cluster.now(), &self.run_times);
         if end > HORIZON {
             return Err(SimError::BeyondHorizon {
                 task: self.tasks.get(task).name.clone(),

@@ -93,23 +93,16 @@ pub(super) struct Tasks(Vec<SimTask>);
 
 impl Tasks {
     /// Takes a task in; its name's buffer is swapped with that of the slot's last tenant.
-    pub(super) fn insert(&mut self, id: TaskId, task: &mut Task) {
+    pub(super) fn insert(&mut self, id: TaskId, task: &mut Task, limit: Option<Duration>) {
         if id.slot() >= self.0.len() {
             self.0.resize_with(id.slot() + 1, SimTask::default);
         }
         let record = &mut self.0[id.slot()];
-        let mut name = std::mem::take(&mut record.name);
-        std::mem::swap(&mut name, &mut task.name);
-        *record = SimTask {
-            id: Some(id),
-            name,
-            duration: task.duration,
-            limit: task.spec.estimate,
-            ends_at: Time::NEVER,
-            ..std::mem::take(record)
-        };
-        (record.done, record.used) = (Duration::ZERO, Duration::ZERO);
-        (record.first_start, record.killed) = (None, false);
+        std::mem::swap(&mut record.name, &mut task.name);
+        record.id = Some(id);
+        (record.duration, record.limit, record.done) = (task.duration, limit, Duration::ZERO);
+        record.used = Duration::ZERO;
+        (record.first_start, record.ends_at, record.killed) = (None, Time::NEVER, false);
     }
 
     pub(super) fn get(&self, task: TaskId) -> &SimTask {

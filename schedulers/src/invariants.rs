@@ -152,10 +152,14 @@ fn check_lists(cluster: &Cluster, listed: usize, bound: usize) -> Result<(), Vio
     let (mut running, mut waiting) = (0, 0);
     let mut seen: HashSet<TaskId> = HashSet::new();
     for (id, worker) in cluster.worker_ids().zip(&cluster.workers) {
-        if !worker.running.is_sorted_by(|a, b| a < b) {
-            return fail(format!("what runs on {id} is not in order"));
+        let mut running_here = worker.running.to_vec();
+        if !worker.running.is_ordered() {
+            running_here.sort_unstable();
         }
-        for &(end, task) in &worker.running {
+        if !running_here.is_sorted_by(|a, b| a < b) {
+            return fail(format!("what runs on {id} is not in order, or listed twice"));
+        }
+        for (end, task) in running_here {
             let here = |record: &TaskRecord| {
                 record.state.holds_resources() && record.placement.uses(id) && record.expected_end == end
             };
@@ -237,7 +241,7 @@ mod tests {
     fn cluster() -> Cluster {
         let capacity = Capacity { cpu_milli: 2, memory_mib: 2, storage_mib: 2, gpus: 2 };
         let config = ClusterConfig {
-            indexes: Indexes { best_fit: true, committed_work: true },
+            indexes: Indexes { best_fit: true, committed_work: true, expected_ends: true },
             ..ClusterConfig::default()
         };
         let worker = WorkerSpec { capacity, ..WorkerSpec::default() };
@@ -261,13 +265,13 @@ mod tests {
             ("free", |cluster| cluster.workers[0].room.cpu_milli += 1),
             ("free", |cluster| cluster.workers[0].devices[1] -= 1),
             ("does not run there", |cluster| {
-                cluster.workers[0].add_running(Time::ZERO, TaskId { index: 9, slot: 9 });
+                cluster.workers[0].running.add(Time::ZERO, TaskId { index: 9, slot: 9 });
             }),
             ("does not run there", |cluster| {
                 let (_, task) = cluster.workers[0].running[0];
-                cluster.workers[0].running[0] = (Time::NEVER, task);
+                cluster.workers[0].running.entries_mut()[0] = (Time::NEVER, task);
             }),
-            ("list 1 running", |cluster| cluster.workers[0].running.clear()),
+            ("list 1 running", |cluster| cluster.workers[0].running.entries_mut().clear()),
             ("0 bound", |cluster| cluster.workers[0].lane.clear()),
             ("or twice", |cluster| {
                 let task = cluster.workers[0].lane[0];

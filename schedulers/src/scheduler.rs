@@ -83,6 +83,13 @@ impl Capabilities {
         self
     }
 
+    /// Asks for [`WorkerView::running`](crate::WorkerView::running) to be fast.
+    #[must_use]
+    pub const fn with_expected_ends(mut self) -> Self {
+        self.indexes.expected_ends = true;
+        self
+    }
+
     /// Asks for [`ClusterView::least_committed`] to be fast.
     #[must_use]
     pub const fn with_committed_work(mut self) -> Self {

@@ -10,7 +10,7 @@ use super::placement::Placement;
 use super::task::{AfterStop, TaskState};
 use super::worker::WorkerRecord;
 use super::{Cluster, check_gpus};
-use crate::model::{TaskId, TaskSpec, Time, WorkerId, WorkerSpec};
+use crate::model::{Duration, TaskId, TaskSpec, Time, WorkerId, WorkerSpec};
 
 impl Cluster {
     /// Applies an event at the current time.
@@ -243,9 +243,8 @@ impl Cluster {
         for part in placement.parts() {
             self.change_held(&request, part, false);
             self.change_committed(part.worker, &request, part.replicas, false);
-            let worker = &mut self.workers[part.worker.index()];
-            worker.remove_running(expected_end, task);
-            if !worker.lane.is_empty() {
+            self.unlist_running(task, part.worker, expected_end);
+            if !self.workers[part.worker.index()].lane.is_empty() {
                 self.dirty_lanes.push(part.worker);
             }
         }
@@ -292,7 +291,12 @@ impl Cluster {
         if record.started_at != Time::NEVER {
             return Err(EventError::WrongState { task, state });
         }
-        let expected_end = self.now + self.run_time_of(task, &record.placement, record.expected);
+        let as_expected = record.assigned_at == self.now && self.config.startup_latency == Duration::ZERO;
+        let expected_end = if as_expected {
+            expected_before
+        } else {
+            self.now + self.run_time_of(task, &record.placement, record.expected)
+        };
         let record = self.tasks.at_mut(task.slot);
         record.started_at = self.now;
         if state == TaskState::Assigned {
@@ -301,13 +305,10 @@ impl Cluster {
         if expected_end != expected_before {
             record.expected_end = expected_end;
             let placement = record.placement.clone();
-            for part in placement.parts() {
-                let worker = &mut self.workers[part.worker.index()];
-                worker.remove_running(expected_before, task);
-            }
             for worker in distinct_workers(&placement) {
-                self.workers[worker.index()].add_running(expected_end, task);
+                self.unlist_running(task, worker, expected_before);
             }
+            self.list_running(task, &placement, expected_end);
         }
         self.events.push(ClusterEvent::TaskStarted(task));
         Ok(())

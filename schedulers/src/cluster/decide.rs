@@ -1,7 +1,8 @@
 //! How decisions are checked and carried out.
 
+use std::borrow::Cow;
+
 use super::Cluster;
-use super::apply::distinct_workers;
 use super::decision::{Decision, DecisionBatch, Refusal, Resource};
 use super::event::{ClusterEvent, Effect};
 use super::placement::{Part, Placement, choose_devices};
@@ -20,6 +21,7 @@ impl Cluster {
     }
 
     /// Starts, on every worker where something changed, what is at the head of the lane and fits, in worker order.
+    #[inline]
     pub fn advance_lanes(&mut self) {
         if self.dirty_lanes.is_empty() {
             return;
@@ -50,19 +52,13 @@ impl Cluster {
     ///
     /// # Errors
     /// Says why it was refused; the cluster is unchanged then.
+    #[inline]
     pub fn decide(&mut self, decision: Decision) -> Result<(), Refusal> {
         match decision {
             Decision::Assign { task, placement } => self.assign(task, placement)?,
             Decision::Bind { task, worker } => self.bind(task, worker)?,
             Decision::Preempt { task, attempt } => self.preempt(task, attempt)?,
-            Decision::Reject { task, reason } => {
-                let state = self.known(task)?;
-                if !(state.is_waiting() || state == TaskState::Blocked) {
-                    return Err(Refusal::WrongState { task, state });
-                }
-                self.finish(task, TaskState::Rejected);
-                self.effects.push(Effect::Ended { task, reason: Some(reason) });
-            }
+            Decision::Reject { task, reason } => self.reject(task, reason)?,
             Decision::WakeAt(at) => {
                 if at <= self.now {
                     return Err(Refusal::WakeNotAhead { at, now: self.now });
@@ -71,6 +67,16 @@ impl Cluster {
             }
         }
         self.version += 1;
+        Ok(())
+    }
+
+    fn reject(&mut self, task: TaskId, reason: Cow<'static, str>) -> Result<(), Refusal> {
+        let state = self.known(task)?;
+        if !(state.is_waiting() || state == TaskState::Blocked) {
+            return Err(Refusal::WrongState { task, state });
+        }
+        self.finish(task, TaskState::Rejected);
+        self.effects.push(Effect::Ended { task, reason: Some(reason) });
         Ok(())
     }
 
@@ -93,6 +99,13 @@ impl Cluster {
     fn check_and_hold(&mut self, task: TaskId, placement: &Placement) -> Result<(), Refusal> {
         let spec = self.tasks.spec(task.slot);
         let (request, expected) = (spec.request, spec.replicas);
+        if let ([part], 1) = (placement.parts(), expected)
+            && part.replicas == 1
+        {
+            self.check_part(task, &request, part)?;
+            self.change_held(&request, part, true);
+            return Ok(());
+        }
         let placed: u64 = placement.parts().iter().map(|part| u64::from(part.replicas)).sum();
         if placed != u64::from(expected) || placement.parts().iter().any(|part| part.replicas == 0) {
             return Err(Refusal::WrongReplicas { task, expected, placed });
@@ -151,14 +164,12 @@ impl Cluster {
 
     /// A new attempt, on resources that are already held.
     fn start(&mut self, task: TaskId, placement: Placement) {
-        let expected = self.expected_nominal(task);
+        let expected = self.expected_nominal_at(task.slot);
         let run = self.run_time_of(task, &placement, expected);
         let expected_end = self.now + self.config.startup_latency + run;
-        let request = self.tasks.spec(task.slot).request;
-        for worker in distinct_workers(&placement) {
-            self.workers[worker.index()].add_running(expected_end, task);
-        }
+        self.list_running(task, &placement, expected_end);
         if self.least.is_some() {
+            let request = self.tasks.spec(task.slot).request;
             for part in placement.parts() {
                 self.change_committed(part.worker, &request, part.replicas, true);
             }
@@ -247,6 +258,9 @@ impl Cluster {
 /// The devices of a part exist, are as many as asked for, and have enough left.
 fn check_devices(task: TaskId, request: &Request, part: &Part, record: &WorkerRecord) -> Result<(), Refusal> {
     let gpu = request.gpu;
+    if gpu.is_none() && part.devices.is_empty() {
+        return Ok(());
+    }
     // No device was chosen because there is none: that says more than that the choice is wrong.
     if part.devices.is_empty() && choose_devices(&record.devices, gpu).is_none() {
         let (worker, resource, needed) = (part.worker, Resource::Gpu, u64::from(gpu.milli()));

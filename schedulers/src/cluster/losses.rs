@@ -63,7 +63,7 @@ impl Cluster {
             self.change_held(&request, part, false);
             self.change_committed(worker, &request, part.replicas, false);
         }
-        self.workers[worker.index()].remove_running(expected_end, task);
+        self.unlist_running(task, worker, expected_end);
         let record = self.tasks.at_mut(task.slot);
         let whole = std::mem::replace(&mut record.placement, Placement::gang(&left));
         self.setbacks.entry(task.slot).or_default().whole.get_or_insert(whole);

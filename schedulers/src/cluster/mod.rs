@@ -26,6 +26,7 @@ mod losses;
 mod placement;
 mod predictor;
 mod queue;
+mod running;
 mod task;
 mod worker;
 
@@ -45,7 +46,7 @@ pub(crate) use task::{AfterStop, NIL, TaskRecord, TaskTable};
 pub(crate) use worker::WorkerRecord;
 pub use worker::WorkerState;
 
-use crate::index::{FullestFirst, Indexes, LeastTree, RoomTree};
+use crate::index::{FullestFirst, Indexes, LeastTree, Room, RoomTree};
 use crate::model::{
     Capacity, Checkpoints, Constraint, ConstraintId, Duration, MAX_GPUS_PER_WORKER, Request, TaskId, Time,
     WorkerId, WorkerSpec, left_of,
@@ -230,6 +231,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`EventError::TimeWentBack`] if `to` lies before the current time.
+    #[inline]
     pub fn advance(&mut self, to: Time) -> Result<(), EventError> {
         if to < self.now {
             return Err(EventError::TimeWentBack { now: self.now, to });
@@ -239,6 +241,7 @@ impl Cluster {
     }
 
     /// What a strategy, an observer or a person may see.
+    #[inline]
     #[must_use]
     pub const fn view(&self) -> ClusterView<'_> {
         ClusterView::new(self)
@@ -313,6 +316,9 @@ impl Cluster {
                 .map(|(index, worker)| (worker.room.cpu_milli, worker.room.memory_mib, index))
                 .collect()
         });
+        for worker in &mut self.workers {
+            worker.running.keep_order(self.config.indexes.expected_ends);
+        }
         self.least = None;
         if self.config.indexes.committed_work {
             for worker in self.worker_ids() {
@@ -348,6 +354,12 @@ impl Cluster {
     }
 
     fn change_committed(&mut self, worker: WorkerId, request: &Request, replicas: u32, add: bool) {
+        if self.least.is_some() {
+            self.change_least(worker, request, replicas, add);
+        }
+    }
+
+    fn change_least(&mut self, worker: WorkerId, request: &Request, replicas: u32, add: bool) {
         let Some(least) = &mut self.least else { return };
         let record = &mut self.workers[worker.index()];
         let share = record.capacity.dominant_share(request).saturating_mul(u64::from(replicas));
@@ -357,29 +369,32 @@ impl Cluster {
     }
 
     /// Changes a worker's room through `change` and keeps every index in step.
+    #[inline]
     fn change_room(&mut self, worker: WorkerId, change: impl FnOnce(&mut WorkerRecord)) {
         let record = &mut self.workers[worker.index()];
-        let key = |record: &WorkerRecord| {
-            let open = record.state == WorkerState::Active;
-            open.then_some((record.room.cpu_milli, record.room.memory_mib, worker.0))
-        };
-        let before = key(record);
+        let before = (record.state, record.room);
         change(record);
-        let (after, offered) = (key(record), record.offered());
-        self.rooms.update(worker.index(), offered);
-        if let Some(fullest) = &mut self.fullest
-            && before != after
-        {
-            if let Some(before) = before {
-                fullest.remove(&before);
-            }
-            if let Some(after) = after {
-                fullest.insert(after);
-            }
+        let after = (record.state, record.room);
+        self.rooms.update(worker.index(), record.offered());
+        if self.fullest.is_some() {
+            self.move_in_fullest(worker, before, after);
+        }
+    }
+
+    fn move_in_fullest(&mut self, worker: WorkerId, before: (WorkerState, Room), after: (WorkerState, Room)) {
+        let Some(fullest) = &mut self.fullest else { return };
+        let key = |(state, room): (WorkerState, Room)| {
+            (state == WorkerState::Active).then_some((room.cpu_milli, room.memory_mib, worker.0))
+        };
+        let (before, after) = (key(before), key(after));
+        if before != after {
+            before.inspect(|before| _ = fullest.remove(before));
+            fullest.extend(after);
         }
     }
 
     /// Takes or gives back what one part of a placement holds.
+    #[inline]
     fn change_held(&mut self, request: &Request, part: &Part, take: bool) {
         let times = u64::from(part.replicas);
         let change = |total: &mut u64, amount: u64| {
@@ -398,10 +413,12 @@ impl Cluster {
         });
     }
 
+    #[inline]
     pub(crate) fn is_allowed(&self, task: TaskId, worker: WorkerId) -> bool {
         self.allows(self.tasks.spec(task.slot).constraint, worker)
     }
 
+    #[inline]
     pub(crate) fn allows(&self, constraint: ConstraintId, worker: WorkerId) -> bool {
         constraint == ConstraintId::ANY
             || self
@@ -410,12 +427,14 @@ impl Cluster {
                 .is_some_and(|allowed| allowed.get(worker.index()).copied().unwrap_or(false))
     }
 
+    #[inline]
     pub(crate) fn is_avoided(&self, task: TaskId, worker: WorkerId) -> bool {
         !self.avoided.is_empty()
             && self.avoided.get(&task.slot).is_some_and(|avoided| avoided.contains(&worker))
     }
 
     /// When the data that `task` needs is on `worker`, all predecessors having completed.
+    #[inline]
     pub(crate) fn ready_at(&self, task: TaskId, worker: WorkerId) -> Time {
         if self.graph.is_empty() {
             return Time::ZERO;
@@ -425,10 +444,12 @@ impl Cluster {
 
     /// The nominal run time that may be expected: the user's estimate, or else a prediction.
     pub(crate) fn expected_nominal(&self, task: TaskId) -> Duration {
-        if self.tasks.get(task).is_none() {
-            return Duration::ZERO;
-        }
-        let spec = self.tasks.spec(task.slot);
+        self.tasks.get(task).map_or(Duration::ZERO, |_| self.expected_nominal_at(task.slot))
+    }
+
+    /// The same for the task in a slot known to be taken.
+    fn expected_nominal_at(&self, slot: u32) -> Duration {
+        let spec = self.tasks.spec(slot);
         spec.estimate.unwrap_or_else(|| self.predictor.predict(spec))
     }
 
@@ -439,6 +460,15 @@ impl Cluster {
     /// How long an attempt of `task` on `worker` is to be expected to run, if its whole work takes `nominal` and no
     /// better is known.
     pub(crate) fn run_time_on(&self, task: TaskId, worker: WorkerId, nominal: Duration) -> Duration {
+        let config = &self.config;
+        if config.known_run_times.is_some() || config.checkpoints.is_some() || !self.setbacks.is_empty() {
+            return self.run_time_with_extras(task, worker, nominal);
+        }
+        self.specs.get(worker.index()).map_or(Duration::MAX, |spec| spec.speed.run_time(nominal))
+    }
+
+    /// The same where pairs are known, work is saved, or saving it takes time.
+    fn run_time_with_extras(&self, task: TaskId, worker: WorkerId, nominal: Duration) -> Duration {
         let known = self.config.known_run_times.as_ref().and_then(|known| known.get(&(task.index, worker.0)));
         let saved = self.saved(task);
         let work = match known {
@@ -453,8 +483,13 @@ impl Cluster {
 
     /// The slowest part of a placement decides.
     fn run_time_of(&self, task: TaskId, placement: &Placement, nominal: Duration) -> Duration {
-        let parts = placement.parts().iter();
-        parts.map(|part| self.run_time_on(task, part.worker, nominal)).max().unwrap_or_default()
+        match placement.parts() {
+            [part] => self.run_time_on(task, part.worker, nominal),
+            parts => {
+                let each = parts.iter().map(|part| self.run_time_on(task, part.worker, nominal));
+                each.max().unwrap_or_default()
+            }
+        }
     }
 
     pub(crate) const fn config(&self) -> &ClusterConfig {

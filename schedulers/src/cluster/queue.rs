@@ -78,6 +78,7 @@ impl Queue {
     }
 
     /// The next task behind `cursor`, and moves the cursor onto it.
+    #[inline]
     pub(crate) fn advance(&self, tasks: &TaskTable, cursor: &mut QueueCursor) -> Option<TaskId> {
         self.advance_where(tasks, cursor, |_| true)
     }

@@ -92,6 +92,8 @@ pub(crate) struct TaskRecord {
     /// The worker of the lane that the task waits in, or went through.
     pub(crate) lane: Option<WorkerId>,
     pub(crate) placement: Placement,
+    /// Where it stands in the list of what runs on its worker, as far as is known.
+    pub(crate) listed_at: u32,
     /// Maximum of arrival and the last predecessor's end.
     pub(crate) eligible: Time,
     pub(crate) assigned_at: Time,
@@ -116,6 +118,7 @@ impl TaskRecord {
             next: NIL,
             lane: None,
             placement: Placement::default(),
+            listed_at: 0,
             eligible: Time::ZERO,
             assigned_at: Time::NEVER,
             started_at: Time::NEVER,

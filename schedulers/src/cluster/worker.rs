@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::placement::Part;
+use super::running::RunningList;
 use crate::index::Room;
-use crate::model::{Capacity, MILLI_PER_GPU, Request, TaskId, Time};
+use crate::model::{Capacity, MILLI_PER_GPU, Request, TaskId, billionths};
 
 /// Whether a worker takes work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,8 +32,8 @@ pub(crate) struct WorkerRecord {
     pub(crate) room: Room,
     /// Milli-GPU left on each device.
     pub(crate) devices: Vec<u32>,
-    /// What holds resources here, by (expected end, index): one entry a task.
-    pub(crate) running: Vec<(Time, TaskId)>,
+    /// What holds resources here.
+    pub(crate) running: RunningList,
     /// Tasks bound to this worker, first come first served.
     pub(crate) lane: VecDeque<TaskId>,
     /// Sum of the dominant shares of the tasks that run or wait here, in billionths; kept only if a strategy asks
@@ -48,7 +49,7 @@ impl WorkerRecord {
             capacity,
             room: Room::default(),
             devices,
-            running: Vec::new(),
+            running: RunningList::default(),
             lane: VecDeque::new(),
             committed: 0,
         };
@@ -69,11 +70,13 @@ impl WorkerRecord {
     }
 
     /// What the index may promise: nothing on a worker that takes no work.
+    #[inline]
     pub(crate) fn offered(&self) -> Room {
         if self.state == WorkerState::Active { self.room } else { Room::default() }
     }
 
     /// Takes the resources of `part`, which the caller has checked to be there.
+    #[inline]
     pub(crate) fn hold(&mut self, request: &Request, part: &Part) {
         let times = u64::from(part.replicas);
         self.room.cpu_milli -= request.cpu_milli * times;
@@ -89,6 +92,7 @@ impl WorkerRecord {
     }
 
     /// Gives the resources of `part` back.
+    #[inline]
     pub(crate) fn release(&mut self, request: &Request, part: &Part) {
         let times = u64::from(part.replicas);
         self.room.cpu_milli += request.cpu_milli * times;
@@ -114,28 +118,12 @@ impl WorkerRecord {
         self.room.widest_gpu = self.devices.iter().copied().max().unwrap_or(0);
     }
 
-    pub(crate) fn add_running(&mut self, expected_end: Time, task: TaskId) {
-        let at = self.running.partition_point(|&entry| entry < (expected_end, task));
-        self.running.insert(at, (expected_end, task));
-    }
-
-    pub(crate) fn remove_running(&mut self, expected_end: Time, task: TaskId) {
-        let at = self.running.partition_point(|&entry| entry < (expected_end, task));
-        if self.running.get(at) == Some(&(expected_end, task)) {
-            self.running.remove(at);
-        }
-    }
-
     /// The largest used share over cpu, memory and GPU, in billionths.
     pub(crate) fn load(&self) -> u64 {
-        let share = |free: u64, all: u64| {
-            (u128::from(all - free) * 1_000_000_000)
-                .checked_div(u128::from(all))
-                .map_or(0, |share| u64::try_from(share).unwrap_or(u64::MAX))
-        };
         let gpu_free: u64 = self.devices.iter().map(|&left| u64::from(left)).sum();
-        share(self.room.cpu_milli, self.capacity.cpu_milli)
-            .max(share(self.room.memory_mib, self.capacity.memory_mib))
-            .max(share(gpu_free, self.capacity.gpu_milli()))
+        let used = |free: u64, all: u64| billionths(all - free, all);
+        used(self.room.cpu_milli, self.capacity.cpu_milli)
+            .max(used(self.room.memory_mib, self.capacity.memory_mib))
+            .max(used(gpu_free, self.capacity.gpu_milli()))
     }
 }

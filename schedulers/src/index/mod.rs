@@ -4,6 +4,7 @@
 //! - an ordered set by (free cpu, free memory, worker), for best fit; kept if a strategy declares
 //!   [`Indexes::best_fit`]
 //! - [`least`]: a tournament tree of committed work; kept if it declares [`Indexes::committed_work`]
+//! - what runs on each worker by expected end; kept in this order if it declares [`Indexes::expected_ends`]
 //!
 //! A query that is not declared still gives the right answer, by looking at every feasible worker.
 
@@ -23,6 +24,20 @@ pub struct Indexes {
     pub best_fit: bool,
     /// For [`ClusterView::least_committed`](crate::ClusterView::least_committed).
     pub committed_work: bool,
+    /// For [`WorkerView::running`](crate::WorkerView::running).
+    pub expected_ends: bool,
+}
+
+impl Indexes {
+    /// What either asks for.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self {
+            best_fit: self.best_fit || other.best_fit,
+            committed_work: self.committed_work || other.committed_work,
+            expected_ends: self.expected_ends || other.expected_ends,
+        }
+    }
 }
 
 /// Workers ordered by (free cpu, free memory, index).

@@ -59,6 +59,7 @@ impl RoomTree {
         Self { nodes, leaves }
     }
 
+    #[inline]
     pub(crate) fn update(&mut self, worker: usize, room: Room) {
         let mut node = self.leaves + worker;
         self.nodes[node] = room;
@@ -72,11 +73,13 @@ impl RoomTree {
         }
     }
 
+    #[inline]
     pub(crate) fn room(&self, worker: usize) -> Room {
         self.nodes[self.leaves + worker]
     }
 
     /// The most of each resource that is free on any one worker.
+    #[inline]
     pub(crate) fn most(&self) -> Room {
         self.nodes[1]
     }

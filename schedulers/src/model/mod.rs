@@ -17,6 +17,7 @@ mod worker;
 pub(crate) use checkpoint::left_of;
 pub use checkpoint::{Checkpoints, Progress};
 pub use profile::{ShapeCount, WorkloadProfile};
+pub(crate) use resources::billionths;
 pub use resources::{Capacity, GpuRequest, MAX_GPUS_PER_WORKER, MILLI_PER_GPU, Request};
 pub use task::{ConstraintId, FamilyId, TaskId, TaskSpec, UserId};
 pub use units::{Duration, MAX_MICROS, Speed, Time};

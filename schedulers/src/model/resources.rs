@@ -137,14 +137,22 @@ impl Capacity {
     /// billionths of this capacity (Ghodsi et al. 2011, Dominant Resource Fairness).
     #[must_use]
     pub fn dominant_share(&self, request: &Request) -> u64 {
-        let share = |need: u64, have: u64| {
-            let scaled = u128::from(need) * 1_000_000_000;
-            scaled.checked_div(u128::from(have)).map_or(0, |s| u64::try_from(s).unwrap_or(u64::MAX))
-        };
-        share(request.cpu_milli, self.cpu_milli)
-            .max(share(request.memory_mib, self.memory_mib))
-            .max(share(u64::from(request.gpu.milli()), self.gpu_milli()))
+        billionths(request.cpu_milli, self.cpu_milli)
+            .max(billionths(request.memory_mib, self.memory_mib))
+            .max(billionths(u64::from(request.gpu.milli()), self.gpu_milli()))
     }
+}
+
+/// The share that `part` is of `whole`, in billionths, rounded down; 0 of nothing.
+#[inline]
+pub(crate) fn billionths(part: u64, whole: u64) -> u64 {
+    const BILLION: u64 = 1_000_000_000;
+    // A division of 64 bits takes a fraction of the time of one of 128, and nearly all amounts allow it.
+    if let Some(scaled) = part.checked_mul(BILLION) {
+        return scaled.checked_div(whole).unwrap_or(0);
+    }
+    let scaled = u128::from(part) * u128::from(BILLION);
+    scaled.checked_div(u128::from(whole)).map_or(0, |share| u64::try_from(share).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ impl<'a> ClusterView<'a> {
 
     /// True if no single worker has room for `task` (one replica of a gang) as far as amounts tell: one look at the
     /// root of the index.
+    #[inline]
     #[must_use]
     pub fn surely_full_for(&self, task: TaskId) -> bool {
         self.spec_of(task).is_none_or(|spec| !self.cluster.rooms.most().holds(&spec.request))
@@ -47,6 +48,7 @@ impl<'a> ClusterView<'a> {
     }
 
     /// The first such worker at or behind `from`.
+    #[inline]
     #[must_use]
     pub fn first_fit_from(&self, task: TaskId, from: WorkerId) -> Option<WorkerId> {
         let request = &self.spec_of(task)?.request;
@@ -65,11 +67,13 @@ impl<'a> ClusterView<'a> {
     }
 
     /// Every worker that `task` (one replica of a gang) fits on now, in index order.
+    #[inline]
     pub fn feasible(&self, task: TaskId) -> impl Iterator<Item = WorkerId> + use<'a> {
         self.feasible_from(task, WorkerId(0))
     }
 
     /// Every such worker at or behind `from`, in index order.
+    #[inline]
     pub fn feasible_from(&self, task: TaskId, from: WorkerId) -> impl Iterator<Item = WorkerId> + use<'a> {
         let view = *self;
         let mut from = Some(from);
@@ -150,12 +154,14 @@ impl<'a> ClusterView<'a> {
     }
 
     /// What a task asks for, if it is there to be placed.
+    #[inline]
     pub(crate) fn spec_of(&self, task: TaskId) -> Option<&'a TaskSpec> {
         let alive = self.cluster.tasks.get(task).is_some_and(|record| !record.state.is_terminal());
         alive.then(|| self.cluster.tasks.spec(task.slot))
     }
 
     /// True if nothing but amounts stands against a start of `task` on `worker` now.
+    #[inline]
     fn may_start(&self, task: TaskId, worker: WorkerId) -> bool {
         self.cluster.workers[worker.index()].state == WorkerState::Active
             && self.cluster.is_allowed(task, worker)
@@ -165,6 +171,7 @@ impl<'a> ClusterView<'a> {
 
     /// The placement of a plain task on `worker` that [`SchedulingContext::assign`](crate::SchedulingContext::assign) would choose; `None` if its GPU
     /// devices are not free.
+    #[inline]
     #[must_use]
     pub fn placement_on(&self, task: TaskId, worker: WorkerId) -> Option<Placement> {
         let gpu = self.spec_of(task)?.request.gpu;

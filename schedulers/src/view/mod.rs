@@ -25,6 +25,7 @@ impl<'a> ClusterView<'a> {
     }
 
     /// The time.
+    #[inline]
     #[must_use]
     pub const fn now(&self) -> Time {
         self.cluster.now
@@ -45,6 +46,7 @@ impl<'a> ClusterView<'a> {
     }
 
     /// The next task of the queue, as [`SchedulingContext::next_queued`](crate::SchedulingContext::next_queued) has it.
+    #[inline]
     pub fn next_queued(&self, cursor: &mut QueueCursor) -> Option<TaskId> {
         self.cluster.queue.advance(&self.cluster.tasks, cursor)
     }
@@ -57,12 +59,14 @@ impl<'a> ClusterView<'a> {
     }
 
     /// How many tasks are queued; those in lanes do not count.
+    #[inline]
     #[must_use]
     pub const fn queue_len(&self) -> usize {
         self.cluster.queue.len
     }
 
     /// A task, or `None` if it has left the cluster.
+    #[inline]
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<TaskView<'a>> {
         let record = self.cluster.tasks.get(id)?;
@@ -79,7 +83,7 @@ impl<'a> ClusterView<'a> {
     #[must_use]
     pub fn running(&self) -> Vec<(Time, TaskId)> {
         let overdue = self.now() + Time::TICK;
-        let entries = self.cluster.workers.iter().flat_map(|worker| &worker.running);
+        let entries = self.cluster.workers.iter().flat_map(|worker| worker.running.iter());
         let mut all: Vec<(Time, TaskId)> = entries.map(|&(end, task)| (end.max(overdue), task)).collect();
         all.sort_unstable();
         all.dedup();
@@ -168,6 +172,7 @@ impl<'a> ClusterView<'a> {
     }
 
     /// A worker.
+    #[inline]
     #[must_use]
     pub fn worker(&self, id: WorkerId) -> Option<WorkerView<'a>> {
         (id.index() < self.cluster.workers.len()).then(|| WorkerView::new(id, self.cluster))
@@ -188,6 +193,7 @@ impl<'a> ClusterView<'a> {
     // ---- Dependencies ----
 
     /// When the data of the completed predecessors of `task` is on `worker`; time zero without predecessors.
+    #[inline]
     #[must_use]
     pub fn ready_at(&self, task: TaskId, worker: WorkerId) -> Time {
         self.cluster.ready_at(task, worker)

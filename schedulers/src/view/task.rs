@@ -19,6 +19,7 @@ impl<'a> TaskView<'a> {
     }
 
     /// What was known when it arrived.
+    #[inline]
     #[must_use]
     pub const fn spec(&self) -> &'a TaskSpec {
         self.spec
@@ -43,6 +44,7 @@ impl<'a> TaskView<'a> {
     }
 
     /// Where it runs; no parts while it waits.
+    #[inline]
     #[must_use]
     pub const fn placement(&self) -> &'a Placement {
         &self.record.placement
@@ -61,12 +63,14 @@ impl<'a> TaskView<'a> {
     }
 
     /// When the current attempt was assigned.
+    #[inline]
     #[must_use]
     pub fn assigned_at(&self) -> Option<Time> {
         (self.record.assigned_at != Time::NEVER).then_some(self.record.assigned_at)
     }
 
     /// When the current attempt's start was confirmed.
+    #[inline]
     #[must_use]
     pub fn started_at(&self) -> Option<Time> {
         (self.record.started_at != Time::NEVER).then_some(self.record.started_at)
@@ -80,6 +84,7 @@ impl<'a> TaskView<'a> {
     }
 
     /// The nominal run time that was expected when the current attempt was assigned.
+    #[inline]
     #[must_use]
     pub const fn expected_at_start(&self) -> Duration {
         self.record.expected

@@ -14,6 +14,7 @@ pub struct WorkerView<'a> {
 }
 
 impl<'a> WorkerView<'a> {
+    #[inline]
     pub(super) fn new(id: WorkerId, cluster: &'a Cluster) -> Self {
         Self { id, record: &cluster.workers[id.index()], cluster }
     }
@@ -55,6 +56,7 @@ impl<'a> WorkerView<'a> {
     }
 
     /// Milli-GPU left on each device.
+    #[inline]
     #[must_use]
     pub fn free_devices(&self) -> &'a [u32] {
         &self.record.devices
@@ -73,15 +75,20 @@ impl<'a> WorkerView<'a> {
     }
 
     /// What holds resources here, by (expected end, index), this pass's own starts included. An expected end that is
-    /// past counts as one microsecond from now.
+    /// past counts as one microsecond from now. Costs a sort unless the strategy declares
+    /// [`Indexes::expected_ends`](crate::Indexes::expected_ends).
     pub fn running(&self) -> impl Iterator<Item = (Time, TaskId)> + use<'a> {
-        let soon = self.cluster.now + Time::TICK;
-        let (overdue, ahead) =
-            self.record.running.split_at(self.record.running.partition_point(|&(end, _)| end <= soon));
-        let mut overdue: SmallVec<[(Time, TaskId); 8]> =
-            overdue.iter().map(|&(_, task)| (soon, task)).collect();
-        overdue.sort_unstable();
-        overdue.into_iter().chain(ahead.iter().copied())
+        let (soon, running) = (self.cluster.now + Time::TICK, &self.record.running);
+        let out_of_order = if running.is_ordered() {
+            running.partition_point(|&(end, _)| end <= soon)
+        } else {
+            running.len()
+        };
+        let (first, ahead) = running.split_at(out_of_order);
+        let mut first: SmallVec<[(Time, TaskId); 8]> =
+            first.iter().map(|&(end, task)| (end.max(soon), task)).collect();
+        first.sort_unstable();
+        first.into_iter().chain(ahead.iter().copied())
     }
 
     /// How many tasks hold resources here.

@@ -1,15 +1,20 @@
 //! What the view's finders must give, found by looking at every worker.
 
 use cloudai_schedulers::{
-    Cluster, ClusterView, Decision, Indexes, Placement, TaskId, TaskState, WorkerId, WorkerView,
+    Cluster, ClusterView, Decision, Indexes, Placement, TaskId, TaskState, Time, WorkerId, WorkerView,
     choose_devices,
 };
 
 /// Compares every finder with a scan, for every task that waits, under all four sets of indexes.
 pub(crate) fn check(cluster: &Cluster) {
+    let running = |cluster: &Cluster| -> Vec<Vec<(Time, TaskId)>> {
+        cluster.view().workers().map(|worker| worker.running().collect()).collect()
+    };
+    let running_before = running(cluster);
     for (best_fit, committed_work) in [(false, false), (false, true), (true, false), (true, true)] {
         let mut cluster = cluster.clone();
-        cluster.keep_indexes(Indexes { best_fit, committed_work });
+        cluster.keep_indexes(Indexes { best_fit, committed_work, expected_ends: best_fit });
+        assert_eq!(running(&cluster), running_before, "the order of what runs does not depend on the index");
         check_as_is(&cluster);
     }
     // Those kept over the whole run, not built just now.

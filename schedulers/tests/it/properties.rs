@@ -22,7 +22,11 @@ fn edges() -> impl Strategy<Value = Vec<(u32, u32, u32)>> {
 }
 
 fn indexes() -> impl Strategy<Value = Indexes> {
-    any::<(bool, bool)>().prop_map(|(best_fit, committed_work)| Indexes { best_fit, committed_work })
+    any::<(bool, bool, bool)>().prop_map(|(best_fit, committed_work, expected_ends)| Indexes {
+        best_fit,
+        committed_work,
+        expected_ends,
+    })
 }
 
 /// Jobs for a driver: any of them fits the worker of [`a_run`].

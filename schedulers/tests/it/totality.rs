@@ -68,7 +68,11 @@ fn a_view_answers_for_tasks_and_workers_that_are_not_there() {
     assert!(cluster.view().task(gone).is_some(), "until the instant ends");
     cluster.end_instant();
     for indexes in [false, true] {
-        cluster.keep_indexes(cloudai_schedulers::Indexes { best_fit: indexes, committed_work: indexes });
+        cluster.keep_indexes(cloudai_schedulers::Indexes {
+            best_fit: indexes,
+            committed_work: indexes,
+            expected_ends: indexes,
+        });
         for task in [gone, forged(7, 99), forged(7, 1), forged(u32::MAX, gone.slot() as u32)] {
             ask_without_task(&cluster, task);
             let view = cluster.view();
@@ -112,7 +116,11 @@ fn a_cluster_without_workers_or_requests_of_nothing_is_no_special_case() {
     nothing.replicas = 0;
     let task = cluster.submit(nothing);
     for indexes in [false, true] {
-        cluster.keep_indexes(cloudai_schedulers::Indexes { best_fit: indexes, committed_work: indexes });
+        cluster.keep_indexes(cloudai_schedulers::Indexes {
+            best_fit: indexes,
+            committed_work: indexes,
+            expected_ends: indexes,
+        });
         let view = cluster.view();
         assert_eq!(
             (view.first_fit(task), view.best_fit(task), view.least_committed(task)),
@@ -132,7 +140,7 @@ fn amounts_at_the_end_of_the_range_do_not_overflow() {
     let most = u64::MAX;
     let capacity = Capacity { cpu_milli: most, memory_mib: most, storage_mib: most, gpus: 64 };
     let spec = WorkerSpec { capacity, ..WorkerSpec::default() };
-    let all = cloudai_schedulers::Indexes { best_fit: true, committed_work: true };
+    let all = cloudai_schedulers::Indexes { best_fit: true, committed_work: true, expected_ends: true };
     let config = config(|config| config.indexes = all);
     let mut cluster = Cluster::new(config, vec![spec.clone(), spec]).unwrap();
     let mut huge = job(0, 0, 10, 1).replicas(u32::MAX).spec;

@@ -79,7 +79,11 @@ fn a_worker_that_joins_is_used_and_indexed() {
     let mut driver = Driver::new(vec![worker(1, 0)], &jobs);
     driver.at(3, Event::WorkerJoined(ssd));
     driver.at(7, Event::WorkerJoined(worker(8, 0)));
-    driver.cluster.keep_indexes(cloudai_schedulers::Indexes { best_fit: true, committed_work: true });
+    driver.cluster.keep_indexes(cloudai_schedulers::Indexes {
+        best_fit: true,
+        committed_work: true,
+        expected_ends: true,
+    });
     assert_eq!(driver.run(&mut FirstFit).unwrap(), ["1.1 w1 3-8 completed", "0.1 w2 7-12 completed"]);
     assert_eq!(driver.cluster.capacity().cpu_milli, 11_000);
 }

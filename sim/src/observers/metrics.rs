@@ -1,8 +1,6 @@
 //! The summary of a run: every metric is computed here, once, as `docs/metrics.md` defines it.
 
-use std::collections::HashMap;
-
-use cloudai_schedulers::{Cluster, Duration, Placement, Time, Totals, UserId, WorkerId, WorkerState};
+use cloudai_schedulers::{Cluster, Duration, Placement, Time, Totals, WorkerId, WorkerState};
 use cloudai_workloads::{Needs, Scenario, Settings};
 use hdrhistogram::Histogram;
 
@@ -105,7 +103,8 @@ pub struct MetricsObserver<'a> {
     waits: Times,
     turnarounds: Times,
     slowdown_sum: f64,
-    users: HashMap<UserId, UserSlowdown>,
+    /// By [`UserId`](cloudai_schedulers::UserId).
+    users: Vec<UserSlowdown>,
     starved: u64,
     completed: u64,
     timed_out: u64,
@@ -148,7 +147,7 @@ impl<'a> MetricsObserver<'a> {
             waits: Times::new(),
             turnarounds: Times::new(),
             slowdown_sum: 0.0,
-            users: HashMap::new(),
+            users: vec![UserSlowdown::default(); scenario.users.len()],
             starved: 0,
             completed: 0,
             timed_out: 0,
@@ -216,9 +215,10 @@ impl<'a> MetricsObserver<'a> {
         self.turnarounds.record(turnaround);
         let slowdown = (turnaround.seconds() / run.max(SLOWDOWN_BOUND).seconds()).max(1.0);
         self.slowdown_sum += slowdown;
-        let user = self.users.entry(attempt.spec.user).or_default();
-        user.sum += slowdown;
-        user.count += 1;
+        if let Some(user) = self.users.get_mut(attempt.spec.user.0 as usize) {
+            user.sum += slowdown;
+            user.count += 1;
+        }
     }
 
     /// Each task that started counts once, when it is over, by its first start.
@@ -248,9 +248,8 @@ impl<'a> MetricsObserver<'a> {
 
     /// Jain, Chiu, Hawe 1984: (sum x)^2 / (n sum x^2), over users in a fixed order.
     fn jain(&self) -> Option<f64> {
-        let mut users: Vec<(&UserId, &UserSlowdown)> = self.users.iter().collect();
-        users.sort_unstable_by_key(|(user, _)| **user);
-        let means: Vec<f64> = users.into_iter().map(|(_, user)| user.sum / as_float(user.count)).collect();
+        let seen = self.users.iter().filter(|user| user.count > 0);
+        let means: Vec<f64> = seen.map(|user| user.sum / as_float(user.count)).collect();
         let (sum, squares) = means.iter().fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
         (squares > 0.0).then(|| sum * sum / (as_float(means.len() as u64) * squares))
     }

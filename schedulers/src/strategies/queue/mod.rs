@@ -61,7 +61,7 @@ impl Composed {
 impl Scheduler for Composed {
     fn supports(&self) -> Capabilities {
         let mut capabilities = Capabilities::new().with_gangs();
-        capabilities.indexes = self.placement.indexes();
+        capabilities.indexes = self.placement.indexes().or(self.backfill.indexes());
         capabilities.profile = self.placement.uses_profile();
         capabilities
     }

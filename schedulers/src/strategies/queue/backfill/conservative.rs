@@ -4,7 +4,7 @@ use super::forecast::Forecast;
 use super::{Backfilling, Pass};
 use crate::strategies::queue::free::Free;
 use crate::strategies::queue::place::Limits;
-use crate::{ClusterView, Duration, Part, Request, TaskId, Time, WorkerId};
+use crate::{ClusterView, Duration, Indexes, Part, Request, TaskId, Time, WorkerId};
 
 /// Conservative backfilling (Mu'alem, Feitelson 2001, IEEE TPDS).
 ///
@@ -199,6 +199,10 @@ impl<'a> Search<'a> {
 }
 
 impl Backfilling for Conservative {
+    fn indexes(&self) -> Indexes {
+        Indexes { expected_ends: true, ..Indexes::default() }
+    }
+
     fn attach(&mut self, view: &ClusterView<'_>) {
         self.forecast.attach(view);
     }

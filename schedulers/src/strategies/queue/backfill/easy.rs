@@ -6,7 +6,7 @@ use super::forecast::Forecast;
 use super::{Backfilling, Pass};
 use crate::strategies::queue::free::Free;
 use crate::strategies::queue::place::Limits;
-use crate::{ClusterView, Part, Placement, Request, TaskId, Time, WorkerId};
+use crate::{ClusterView, Indexes, Part, Placement, Request, TaskId, Time, WorkerId};
 
 /// Aggressive backfilling (Lifka 1995, The ANL/IBM SP Scheduling System; Mu'alem, Feitelson 2001, IEEE TPDS).
 ///
@@ -31,6 +31,10 @@ impl Easy {
 }
 
 impl Backfilling for Easy {
+    fn indexes(&self) -> Indexes {
+        Indexes { expected_ends: true, ..Indexes::default() }
+    }
+
     fn attach(&mut self, view: &ClusterView<'_>) {
         self.forecast.attach(view);
     }

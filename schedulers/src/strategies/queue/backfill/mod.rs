@@ -10,10 +10,15 @@ pub mod forecast;
 
 use super::order::QueueOrder;
 use super::place::{Limits, PlacementRule};
-use crate::{ClusterView, Placement, SchedulingContext, TaskId};
+use crate::{ClusterView, Indexes, Placement, SchedulingContext, TaskId};
 
 /// Decides in a pass which of the waiting tasks start.
 pub trait Backfilling: Send {
+    /// Which indexes it wants kept.
+    fn indexes(&self) -> Indexes {
+        Indexes::default()
+    }
+
     /// Builds private state from any view, as [`Scheduler::attach`](crate::Scheduler::attach).
     fn attach(&mut self, view: &ClusterView<'_>) {
         let _ = view;

@@ -1,0 +1,106 @@
+//! What holds resources on a worker.
+
+use std::ops::Deref;
+
+use super::apply::distinct_workers;
+use super::placement::Placement;
+use super::{Cluster, TaskId, Time, WorkerId};
+
+/// The tasks that hold resources on one worker, with their expected ends: one entry a task.
+///
+/// In order of (expected end, index) if a strategy declares that it asks for that order. To keep it costs more than
+/// anything else that a start and an end do, so otherwise there is none, and who asks all the same pays for a sort.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RunningList {
+    entries: Vec<(Time, TaskId)>,
+    ordered: bool,
+}
+
+impl RunningList {
+    #[inline]
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.ordered
+    }
+
+    /// From now on the order is kept, or is not.
+    pub(crate) fn keep_order(&mut self, ordered: bool) {
+        if ordered && !self.ordered {
+            self.entries.sort_unstable();
+        }
+        self.ordered = ordered;
+    }
+
+    /// Adds an entry and returns its place.
+    #[inline]
+    pub(crate) fn add(&mut self, expected_end: Time, task: TaskId) -> u32 {
+        let mut at = self.entries.len();
+        if self.ordered {
+            at = self.entries.partition_point(|&entry| entry < (expected_end, task));
+            self.entries.insert(at, (expected_end, task));
+        } else {
+            self.entries.push((expected_end, task));
+        }
+        place(at)
+    }
+
+    /// Removes the entry of `task`, if it is there; `near` is where to look first. Returns the task that was moved into
+    /// its place, if one was, and the place.
+    #[inline]
+    pub(crate) fn remove(&mut self, expected_end: Time, task: TaskId, near: u32) -> Option<(TaskId, u32)> {
+        if self.ordered {
+            self.remove_in_order(expected_end, task);
+            return None;
+        }
+        let mut at = near as usize;
+        if self.entries.get(at).is_none_or(|&(_, there)| there != task) {
+            at = self.entries.iter().position(|&(_, other)| other == task)?;
+        }
+        self.entries.swap_remove(at);
+        self.entries.get(at).map(|&(_, moved)| (moved, place(at)))
+    }
+
+    fn remove_in_order(&mut self, expected_end: Time, task: TaskId) {
+        let at = self.entries.partition_point(|&entry| entry < (expected_end, task));
+        if self.entries.get(at) == Some(&(expected_end, task)) {
+            self.entries.remove(at);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn entries_mut(&mut self) -> &mut Vec<(Time, TaskId)> {
+        &mut self.entries
+    }
+}
+
+fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+impl Deref for RunningList {
+    type Target = [(Time, TaskId)];
+
+    #[inline]
+    fn deref(&self) -> &[(Time, TaskId)] {
+        &self.entries
+    }
+}
+
+impl Cluster {
+    /// Lists `task` on every worker of `placement`.
+    pub(super) fn list_running(&mut self, task: TaskId, placement: &Placement, expected_end: Time) {
+        for worker in distinct_workers(placement) {
+            let at = self.workers[worker.index()].running.add(expected_end, task);
+            self.tasks.at_mut(task.slot).listed_at = at;
+        }
+    }
+
+    /// Takes `task` off the list of `worker`.
+    pub(super) fn unlist_running(&mut self, task: TaskId, worker: WorkerId, expected_end: Time) {
+        // Of a gang on several workers this is the place on the last of them: a place to look at first, no more.
+        let at = self.tasks.at(task.slot).listed_at;
+        let running = &mut self.workers[worker.index()].running;
+        if let Some((moved, at)) = running.remove(expected_end, task, at) {
+            self.tasks.at_mut(moved.slot).listed_at = at;
+        }
+    }
+}

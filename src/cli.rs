@@ -63,7 +63,8 @@ const SIMULATE_EXAMPLES: &str = "Examples:
 /// `cloudai simulate`.
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
-    /// A folder with tasks.csv and workers.csv, and perhaps scenario.toml, edges.csv, durations.csv
+    /// A folder with tasks.csv and workers.csv, and perhaps scenario.toml, edges.csv, durations.csv,
+    /// faults.csv
     #[arg(required_unless_present_all = ["tasks", "workers"], conflicts_with_all = ["tasks", "workers"])]
     pub(crate) scenario: Option<PathBuf>,
     /// The tasks, instead of a folder

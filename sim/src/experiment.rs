@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
 
 use cloudai_schedulers::{Kind, Registry, Scheduler, StrategySpec};
-use cloudai_workloads::{Estimates, Scenario, Settings};
+use cloudai_workloads::{Estimates, OnFull, Scenario, Settings};
 use rayon::prelude::*;
 
 use crate::bounds::Bounds;
@@ -71,7 +71,7 @@ pub fn compare(experiment: &Experiment<'_>) -> Result<Run, SimError> {
     let (mut runnable, mut skipped) = (Vec::new(), Vec::new());
     for spec in experiment.strategies {
         let strategy = experiment.registry.build(spec)?;
-        match unsupported(strategy.as_ref(), experiment.scenario) {
+        match unsupported(strategy.as_ref(), experiment.scenario, experiment.settings) {
             Some(reason) => skipped.push(Skipped { spec: spec.to_string(), reason }),
             None => runnable.push((spec, strategy)),
         }
@@ -102,9 +102,17 @@ pub fn compare(experiment: &Experiment<'_>) -> Result<Run, SimError> {
 }
 
 /// What the scenario needs and the strategy lacks.
-fn unsupported(strategy: &dyn Scheduler, scenario: &Scenario) -> Option<String> {
-    let lacks_gangs = scenario.needs.gangs && !strategy.supports().gangs;
-    lacks_gangs.then(|| "the scenario has gangs (replicas > 1), which the strategy does not place".to_owned())
+fn unsupported(strategy: &dyn Scheduler, scenario: &Scenario, settings: &Settings) -> Option<String> {
+    let supports = strategy.supports();
+    if scenario.needs.gangs && !supports.gangs {
+        return Some("the scenario has gangs (replicas > 1), which the strategy does not place".to_owned());
+    }
+    if settings.on_full == OnFull::Reject && supports.preemption {
+        let reason = "the scenario rejects what does not start at once (on_full = reject), and the strategy makes room by \
+                      stopping tasks, which is over only after the pass";
+        return Some(reason.to_owned());
+    }
+    None
 }
 
 /// What strategies know beforehand, in words.

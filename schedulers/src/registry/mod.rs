@@ -139,6 +139,9 @@ impl Registry {
                 strategies::queue::spec::EASY,
                 strategies::queue::spec::CONSERVATIVE,
                 strategies::queue::spec::QUEUE,
+                strategies::preempt::priority::INFO,
+                strategies::preempt::srpt::INFO,
+                strategies::preempt::las::INFO,
             ],
         }
     }

@@ -18,6 +18,7 @@ mod instants;
 mod kth_sp2;
 mod limits;
 mod observers;
+mod preempting;
 mod preemption;
 mod properties;
 mod random;

@@ -3,10 +3,10 @@
 use cloudai_schedulers::strategies::queue::spec::{BACKFILLS, ORDERS, PLACEMENTS};
 use cloudai_schedulers::{Registry, StrategySpec};
 use cloudai_workloads::generate::{Preset, generate};
-use cloudai_workloads::{Location, Scenario};
+use cloudai_workloads::{Location, OnFull, Scenario};
 use proptest::prelude::*;
 
-use crate::random::scenarios;
+use crate::random::{scenarios, troubled};
 use crate::recompute;
 use crate::support::Case;
 
@@ -18,11 +18,27 @@ fn able(case: &Case) -> Vec<String> {
     let rules = BACKFILLS.iter().flat_map(|backfill| {
         PLACEMENTS.iter().map(move |placement| format!("queue(backfill={backfill},placement={placement})"))
     });
-    let able = |spec: &String| {
-        let spec: StrategySpec = spec.parse().unwrap();
-        !case.scenario.needs.gangs || registry.build(&spec).unwrap().supports().gangs
-    };
-    names.chain(orders).chain(rules).filter(able).collect()
+    names.chain(orders).chain(rules).filter(|spec| supports(case, spec)).collect()
+}
+
+/// The named ones, and those that preempt as they do where everything is short.
+fn able_to_preempt(case: &Case) -> Vec<String> {
+    let registry = Registry::builtin();
+    let names = registry.iter().map(|info| info.name.to_owned());
+    let more = [
+        "las(first_queue_h=0.0005,queues=3,factor=4,promote=2)",
+        "las(first_queue_h=0.002,promote=0)",
+        "srpt(margin=0.3)",
+        "priority_preemption(window=1)",
+    ];
+    names.chain(more.map(str::to_owned)).filter(|spec| supports(case, spec)).collect()
+}
+
+fn supports(case: &Case, spec: &str) -> bool {
+    let spec: StrategySpec = spec.parse().unwrap();
+    let supports = Registry::builtin().build(&spec).unwrap().supports();
+    (supports.gangs || !case.scenario.needs.gangs)
+        && (!supports.preemption || case.settings.on_full == OnFull::Wait)
 }
 
 /// Runs every strategy that supports the case and checks all that it leaves behind.
@@ -46,6 +62,19 @@ proptest! {
     #[test]
     fn every_strategy_obeys_every_rule(files in scenarios()) {
         check(&files.case());
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// The same while workers fail, return, drain and join, tasks are stopped, and progress is lost or saved.
+    #[test]
+    fn every_strategy_obeys_every_rule_in_trouble(files in troubled()) {
+        let case = files.case();
+        for spec in able_to_preempt(&case) {
+            recompute::check(&case.scenario, &case.settings, &case.run(&spec));
+        }
     }
 }
 

@@ -43,6 +43,67 @@ pub(crate) fn scenarios() -> impl Strategy<Value = Files> {
         .prop_map(|(jobs, workers, features, settings)| files(&jobs, &workers, features, &settings))
 }
 
+/// The same with workers that fail, return, drain and join, with stops that take time, and with checkpoints.
+pub(crate) fn troubled() -> impl Strategy<Value = Files> {
+    let changes = vec((any::<u8>(), 0u8..9, any::<u8>()), 0..14);
+    let times = (
+        select(vec!["0", "0", "0.5", "4"]),
+        select(vec!["0", "0", "400", "1500"]),
+        select(vec!["0", "0.25", "30"]),
+        select(vec!["unlimited", "unlimited", "0", "1", "4"]),
+    );
+    let checkpoints = (
+        any::<bool>(),
+        select(vec!["0", "0.7", "3", "50"]),
+        select(vec!["0", "0.3", "2"]),
+        select(vec!["0", "1.5"]),
+    );
+    (vec(job(), 1..24), vec(worker(), 0..4), features(), settings(), (changes, times, checkpoints)).prop_map(
+        |(jobs, workers, features, mut settings, (changes, times, checkpoints))| {
+            let (stop, mtbf, mttr, retries) = times;
+            let (checkpoint, interval, overhead, restart) = checkpoints;
+            settings.extend([
+                ("stop_latency_s", stop),
+                ("mtbf_s", mtbf),
+                ("mttr_s", mttr),
+                ("max_retries", retries),
+                ("checkpoint", if checkpoint { "true" } else { "false" }),
+                ("checkpoint_interval_s", interval),
+                ("checkpoint_overhead_s", overhead),
+                ("restart_overhead_s", restart),
+            ]);
+            let mut files = files(&jobs, &workers, features, &settings);
+            files.0.push(("faults.csv", faults(&changes, workers.len())));
+            files
+        },
+    )
+}
+
+/// Changes of workers that can happen, from numbers; in the end all are up.
+fn faults(changes: &[(u8, u8, u8)], machines: usize) -> String {
+    let mut text = "time_s,worker_id,event\n".to_owned();
+    let mut states: Vec<&str> = vec!["fresh"; machines + 1];
+    let name = |worker: usize| if worker == 0 { "big".to_owned() } else { format!("w{}", worker - 1) };
+    let mut now = 0;
+    for &(worker, gap, which) in changes {
+        let worker = usize::from(worker) % states.len();
+        now += u32::from(gap);
+        let events: &[&str] = match states[worker] {
+            "fresh" => &["join", "down", "down", "drain"],
+            "up" => &["down", "drain"],
+            "drain" => &["up", "down"],
+            _ => &["up"],
+        };
+        let event = events[usize::from(which) % events.len()];
+        states[worker] = if event == "join" { "up" } else { event };
+        let _ = writeln!(text, "{now},{},{event}", name(worker));
+    }
+    for worker in (0..states.len()).filter(|&worker| ["down", "drain"].contains(&states[worker])) {
+        let _ = writeln!(text, "{now},{},up", name(worker));
+    }
+    text
+}
+
 /// What the scenario has at all; each without the others would be no fun, all at once hide each other.
 #[derive(Clone, Copy, Debug)]
 struct Features {
@@ -129,7 +190,7 @@ fn files(jobs: &[Job], machines: &[Machine], has: Features, settings: &[(&str, &
         let _ = writeln!(workers, "w{at},{cpu},{memory},100,{gpus},{model},{speed},{labels}");
     }
     let mut tasks = "task_id,arrival_s,duration_s,cpu_cores,memory_gb,gpu_cores,estimate_s,user_id,replicas,\
-                     deadline_s,gpu_model,labels,depends_on\n"
+                     deadline_s,gpu_model,labels,priority,depends_on\n"
         .to_owned();
     let mut edges = "from_task,to_task,transfer_s\n".to_owned();
     for (at, job) in jobs.iter().enumerate() {
@@ -155,7 +216,7 @@ fn files(jobs: &[Job], machines: &[Machine], has: Features, settings: &[(&str, &
         let (estimate, plain) = (estimate.unwrap_or_default(), plain.join(";"));
         let _ = writeln!(
             tasks,
-            "t{at},{arrival},{duration},{cpu},{memory},{gpu},{estimate},u{user},{replicas},{deadline},{model},{labels},{plain}"
+            "t{at},{arrival},{duration},{cpu},{memory},{gpu},{estimate},u{user},{replicas},{deadline},{model},{labels},{user},{plain}"
         );
     }
     let toml = settings.iter().map(|(key, value)| format!("{key} = '{value}'\n")).collect();

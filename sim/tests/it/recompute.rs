@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cloudai_schedulers::WorkerState;
 use cloudai_sim::bounds::Bounds;
 use cloudai_sim::result::Metrics;
 use cloudai_workloads::{OnFull, Scenario, Settings, Task};
@@ -48,6 +49,7 @@ pub(crate) fn check(scenario: &Scenario, settings: &Settings, outcome: &Outcome)
     let world = World::of(scenario, settings);
     let lives = world.lives(outcome);
     world.check_starts(&lives, outcome);
+    world.check_lengths(&lives, outcome);
     let held = world.held(outcome);
     world.check_capacity(&held);
     check_order(outcome);
@@ -101,7 +103,7 @@ impl<'a> World<'a> {
             self.tasks.iter().map(|_| Life { rows: Vec::new(), over: None }).collect();
         for row in &outcome.rows {
             let life = &mut lives[self.by_name[&row.task]];
-            assert!(life.rows.last().is_none_or(|last| last.status == "preempted"), "{row} after its end");
+            assert!(life.rows.last().is_none_or(|last| retried(last)), "{row} after its end");
             let number = if row.worker.is_empty() { 0 } else { life.rows.len() + 1 };
             assert_eq!(row.attempt as usize, number, "{row}");
             life.rows.push(row);
@@ -109,7 +111,10 @@ impl<'a> World<'a> {
         for (task, life) in self.tasks.iter().zip(&lives) {
             let last = life.rows.last().unwrap_or_else(|| panic!("{} has no row", task.name));
             let ended = ["completed", "timed_out", "cancelled", "rejected"].contains(&last.status.as_str());
-            assert!(ended, "{last}");
+            let lost = life.rows.iter().filter(|row| row.status == "lost").count() as u64;
+            let most = self.settings.max_retries.map_or(u64::MAX, u64::from);
+            assert!(ended || (last.status == "lost" && lost == most + 1), "{last}");
+            assert!(lost <= most.saturating_add(1), "{last} after {lost} losses");
             assert_eq!(last.arrival, task.spec.arrival.micros(), "{last}");
         }
         let mut left: Vec<usize> = (0..lives.len()).collect();
@@ -148,29 +153,112 @@ impl<'a> World<'a> {
         ends.max().unwrap_or(0).max(self.tasks[at].spec.arrival.micros())
     }
 
-    /// The time a task runs on these workers, and whether its limit ends it.
-    fn run(&self, at: usize, workers: &[usize]) -> (u64, bool) {
+    /// Nominal time on one worker.
+    fn scaled(&self, nominal: u64, worker: usize) -> u64 {
+        let speed = u128::from(self.scenario.workers[worker].speed.millionths());
+        u64::try_from((u128::from(nominal) * 1_000_000).div_ceil(speed)).unwrap()
+    }
+
+    /// How long the work of a task takes on these workers, with so much of it done, on the slowest of them.
+    fn work(&self, at: usize, workers: &[usize], done: u64) -> u64 {
         let task = &self.tasks[at];
-        let scaled = |nominal: u64, worker: usize| {
-            let speed = u128::from(self.scenario.workers[worker].speed.millionths());
-            u64::try_from((u128::from(nominal) * 1_000_000).div_ceil(speed)).unwrap()
-        };
+        let all = task.duration.micros();
         let on = |&worker: &usize| {
             let table = self.scenario.durations.as_ref();
             let stated = table.and_then(|table| {
                 let index = u32::try_from(worker).unwrap();
                 table.of_task(task.spec.index).iter().find(|&&(w, _)| w == index).map(|&(_, time)| time)
             });
-            stated
-                .map_or_else(|| scaled(task.duration.micros(), worker), cloudai_schedulers::Duration::micros)
+            match stated {
+                Some(time) if done == 0 => time.micros(),
+                Some(time) => {
+                    let left = u128::from(all - done) * u128::from(time.micros());
+                    u64::try_from(left.div_ceil(u128::from(all))).unwrap()
+                }
+                None => self.scaled(all - done, worker),
+            }
         };
-        let run = workers.iter().map(on).max().unwrap();
-        let limit = task.spec.estimate.filter(|_| self.settings.kill_at_estimate);
-        let limit = limit.map(|limit| workers.iter().map(|&w| scaled(limit.micros(), w)).max().unwrap());
-        match limit {
-            Some(limit) if limit < run => (limit, true),
-            _ => (run, false),
+        workers.iter().map(on).max().unwrap()
+    }
+
+    /// Each attempt runs for as long as its work, its checkpoints and its limit say; what is lost is what is not saved.
+    fn check_lengths(&self, lives: &[Life<'_>], outcome: &Outcome) {
+        let settings = self.settings;
+        let (interval, overhead) =
+            (settings.checkpoint_interval.micros(), settings.checkpoint_overhead.micros());
+        let restart = settings.restart_overhead.micros();
+        for (at, life) in lives.iter().enumerate() {
+            let (mut done, mut used) = (0, 0);
+            for row in &life.rows {
+                let seen = outcome.attempts.iter().find(|a| a.task == row.task && a.attempt == row.attempt);
+                let Some((start, seen)) = row.start.zip(seen) else { continue };
+                let workers = self.workers_of(row);
+                let whole = self.work(at, &workers, done);
+                let limit = self.tasks[at].spec.estimate.filter(|_| settings.kill_at_estimate);
+                let limit = limit.map(|limit| limit.micros().saturating_sub(used));
+                let limit = limit.map(|limit| workers.iter().map(|&w| self.scaled(limit, w)).max().unwrap());
+                let killed = limit.is_some_and(|limit| limit < whole);
+                let work = limit.map_or(whole, |limit| limit.min(whole));
+                let begin = if settings.checkpoint && done > 0 { restart } else { 0 };
+                let pauses = if !settings.checkpoint || interval == 0 {
+                    0
+                } else {
+                    work.max(1).div_ceil(interval) - 1
+                };
+                let end = start + begin + work + pauses * overhead;
+                let ran = self.lost_at(row, outcome).unwrap_or(row.end.unwrap()) - start;
+                let (worked, saved) = match (settings.checkpoint, interval, row.status.as_str()) {
+                    (false, ..) => (ran, 0),
+                    (true, 0, "preempted") => {
+                        let worked = ran.saturating_sub(begin + overhead);
+                        (worked, worked)
+                    }
+                    (true, 0, _) => (ran.saturating_sub(begin), 0),
+                    _ => {
+                        let (mut left, mut saved) = (ran.saturating_sub(begin), 0);
+                        while left >= interval + overhead {
+                            left -= interval + overhead;
+                            saved += interval;
+                        }
+                        (saved + left.min(interval), saved)
+                    }
+                };
+                match row.status.as_str() {
+                    "completed" => {
+                        assert_eq!((row.end, killed), (Some(end), false), "{row}\n{}", outcome.text)
+                    }
+                    "timed_out" => {
+                        assert_eq!((row.end, killed), (Some(end), true), "{row}\n{}", outcome.text)
+                    }
+                    _ => assert!(worked <= work, "{row}: {worked} of {work}"),
+                }
+                if !retried(row) {
+                    assert_eq!((seen.lost, seen.overhead), (0, ran - worked), "{row}");
+                    continue;
+                }
+                assert_eq!(
+                    (seen.lost, seen.overhead),
+                    (worked - saved, ran - worked),
+                    "{row}\n{}",
+                    outcome.text
+                );
+                if saved > 0 {
+                    let left = u128::from(self.tasks[at].duration.micros() - done);
+                    done += u64::try_from(left * u128::from(saved) / u128::from(whole)).unwrap();
+                    let nominal = |&worker: &usize| {
+                        let speed = u128::from(self.scenario.workers[worker].speed.millionths());
+                        u64::try_from(u128::from(saved) * speed / 1_000_000).unwrap()
+                    };
+                    used += workers.iter().map(nominal).min().unwrap();
+                }
+            }
         }
+    }
+
+    /// When an attempt first lost a worker.
+    fn lost_at(&self, row: &Row, outcome: &Outcome) -> Option<u64> {
+        let workers = if row.worker.is_empty() { Vec::new() } else { self.workers_of(row) };
+        workers.iter().filter_map(|&worker| lost_on(row, worker, outcome)).min()
     }
 
     /// Every start lies behind what it has to wait for, every run is as long as it must be, on a worker that may
@@ -200,12 +288,15 @@ impl<'a> World<'a> {
                     let allowed = &self.scenario.constraints[task.spec.constraint.0 as usize];
                     assert!(allowed.allows(&self.scenario.workers[worker]), "{row} where it may not run");
                 }
-                let (run, killed) = self.run(at, &workers);
-                match row.status.as_str() {
-                    "completed" => assert_eq!((row.end, killed), (Some(start + run), false), "{row}"),
-                    "timed_out" => assert_eq!((row.end, killed), (Some(start + run), true), "{row}"),
-                    _ => assert!(row.end <= Some(start + run), "{row}"),
+                for &worker in &workers {
+                    let of = |change: &&(u64, u32, WorkerState)| {
+                        change.1 as usize == worker && change.0 <= assigned
+                    };
+                    let state =
+                        outcome.changes.iter().rfind(of).map_or(WorkerState::Active, |change| change.2);
+                    assert_eq!(state, WorkerState::Active, "{row} where nothing may start");
                 }
+                assert_eq!(row.status == "lost", self.lost_at(row, outcome).is_some(), "{row}");
             }
             let waits = self.settings.on_full == OnFull::Wait;
             assert!(!waits || last.status != "rejected", "{last}");
@@ -241,7 +332,7 @@ impl<'a> World<'a> {
                 held.push(Held {
                     worker,
                     from,
-                    to: row.end.unwrap(),
+                    to: lost_on(row, worker, outcome).unwrap_or(row.end.unwrap()),
                     amounts: [request.cpu_milli, request.memory_mib, request.storage_mib]
                         .map(|a| a * replicas),
                     devices: devices.into_iter().map(|device| (device, each)).collect(),
@@ -324,8 +415,13 @@ impl<'a> World<'a> {
 
         let counts =
             [metrics.completed, metrics.failed, metrics.timed_out, metrics.cancelled, metrics.rejected];
-        let failed = count("timed_out");
-        assert_eq!(counts, [count("completed"), failed, failed, count("cancelled"), count("rejected")]);
+        let timed_out = count("timed_out");
+        let failed = timed_out + count("lost");
+        assert_eq!(counts, [count("completed"), failed, timed_out, count("cancelled"), count("rejected")]);
+        let lost = outcome.rows.iter().filter(|row| row.status == "lost");
+        assert_eq!(metrics.attempts_lost, lost.count() as u64);
+        let overhead: u64 = outcome.attempts.iter().map(|attempt| attempt.overhead).sum();
+        equal("overhead", Some(metrics.overhead_s), Some(overhead as f64 / 1e6), 1e-9);
         let preempted = outcome.rows.iter().filter(|row| row.status == "preempted");
         assert_eq!(metrics.preemptions, preempted.count() as u64);
         let whole = (span > 0).then_some(span as f64);
@@ -381,6 +477,12 @@ impl<'a> World<'a> {
 
         let mut moments: BTreeSet<u64> = held.iter().flat_map(|held| [held.from, held.to]).collect();
         moments.extend([first, last]);
+        moments.extend(outcome.changes.iter().map(|change| change.0));
+        moments.retain(|moment| (first..=last).contains(moment));
+        let up = |worker: usize, moment: u64| {
+            let of = |change: &&(u64, u32, WorkerState)| change.1 as usize == worker && change.0 <= moment;
+            outcome.changes.iter().rfind(of).is_none_or(|change| change.2 != WorkerState::Lost)
+        };
         let moments: Vec<u64> = moments.into_iter().collect();
         let loads_at = |moment: u64| -> Vec<f64> {
             let load = |(at, worker): (usize, &cloudai_schedulers::WorkerSpec)| {
@@ -391,17 +493,26 @@ impl<'a> World<'a> {
                     .max(part(amount(1), worker.capacity.memory_mib))
                     .max(part(now().map(gpu_of).sum(), u64::from(worker.capacity.gpus) * 1000))
             };
-            workers.iter().enumerate().map(load).collect()
+            workers.iter().enumerate().filter(|&(at, _)| up(at, moment)).map(load).collect()
         };
-        let mut deviations = 0.0;
+        let (mut deviations, mut available) = (0.0, 0.0);
         for pair in moments.windows(2) {
             let loads = loads_at(pair[0]);
-            let mean = loads.iter().sum::<f64>() / loads.len() as f64;
-            let variance = loads.iter().map(|load| (load - mean).powi(2)).sum::<f64>() / loads.len() as f64;
+            available += loads.len() as f64 * (pair[1] - pair[0]) as f64;
+            let count = loads.len().max(1) as f64;
+            let mean = loads.iter().sum::<f64>() / count;
+            let variance = loads.iter().map(|load| (load - mean).powi(2)).sum::<f64>() / count;
             deviations += variance.sqrt() * (pair[1] - pair[0]) as f64;
         }
         if let Some(got) = metrics.load_variance {
             assert!((got - deviations / span).abs() < 1e-7, "load variance {got}, recomputed {deviations}");
+        }
+        let share = (span > 0.0).then(|| available / span / workers.len() as f64);
+        match (metrics.availability, share) {
+            (Some(got), Some(want)) => {
+                assert!(close(got, want, 1e-9), "availability {got}, recomputed {want}")
+            }
+            (got, want) => assert_eq!(got, want),
         }
         let last_arrival = self.tasks.iter().map(|task| task.spec.arrival.micros()).max().unwrap();
         let then = held.iter().filter(|held| held.from <= last_arrival && last_arrival < held.to);
@@ -413,6 +524,24 @@ impl<'a> World<'a> {
             (got, want) => assert_eq!(got, want),
         }
     }
+}
+
+/// The task goes on after this row, or has failed with it.
+fn retried(row: &Row) -> bool {
+    ["preempted", "lost"].contains(&row.status.as_str())
+}
+
+/// When an attempt lost this worker, if it did.
+fn lost_on(row: &Row, worker: usize, outcome: &Outcome) -> Option<u64> {
+    let seen = outcome.attempts.iter().find(|a| a.task == row.task && a.attempt == row.attempt)?;
+    let lost = |change: &&(u64, u32, WorkerState)| {
+        change.1 as usize == worker && change.2 == WorkerState::Lost && change.0 > seen.assigned
+    };
+    // An end or a stop at the same instant comes first.
+    let over = |change: &&(u64, u32, WorkerState)| {
+        change.0 < seen.end || (row.status == "lost" && change.0 == seen.end)
+    };
+    outcome.changes.iter().filter(lost).find(over).map(|change| change.0)
 }
 
 fn status<'r>(life: &Life<'r>) -> &'r str {

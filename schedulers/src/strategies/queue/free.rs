@@ -97,7 +97,7 @@ impl Free {
     }
 
     /// Adds what `task` holds on `worker`.
-    pub(super) fn release(&mut self, view: &ClusterView<'_>, worker: WorkerId, task: TaskId) {
+    pub(crate) fn release(&mut self, view: &ClusterView<'_>, worker: WorkerId, task: TaskId) {
         let Some(task) = view.task(task) else { return };
         let request = task.spec().request;
         for part in task.placement().parts().iter().filter(|part| part.worker == worker) {
@@ -106,7 +106,7 @@ impl Free {
     }
 
     /// Takes what the replicas of `part` hold.
-    pub(super) fn take(&mut self, request: &Request, part: &Part) {
+    pub(crate) fn take(&mut self, request: &Request, part: &Part) {
         self.change(request, part, |left, amount| *left = left.saturating_sub(amount));
     }
 
@@ -128,7 +128,7 @@ impl Free {
     }
 
     /// The least of both, resource by resource and device by device.
-    pub(super) fn narrow(&mut self, other: &Self) {
+    pub(crate) fn narrow(&mut self, other: &Self) {
         self.cpu_milli = self.cpu_milli.min(other.cpu_milli);
         self.memory_mib = self.memory_mib.min(other.memory_mib);
         self.storage_mib = self.storage_mib.min(other.storage_mib);

@@ -46,6 +46,7 @@ impl Cluster {
         self.take_in(spec.borrow())
     }
 
+    #[inline]
     fn take_in(&mut self, spec: &TaskSpec) -> TaskId {
         let index = spec.index;
         let task = self.tasks.insert(spec);
@@ -74,6 +75,7 @@ impl Cluster {
     }
 
     /// Sets when the task became eligible, and announces the transfers that it still waits for.
+    #[inline]
     fn make_eligible(&mut self, task: TaskId) {
         if self.graph.is_empty() {
             return;
@@ -86,6 +88,7 @@ impl Cluster {
     }
 
     /// The attempt is the current one, and no worker of it is lost.
+    #[inline]
     fn check_whole(&self, task: TaskId, attempt: u32) -> Result<(), EventError> {
         self.check_attempt(task, attempt)?;
         if self.is_broken(task) {
@@ -94,6 +97,7 @@ impl Cluster {
         Ok(())
     }
 
+    #[inline]
     fn completed(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
         self.check_whole(task, attempt)?;
         self.learn(task);
@@ -101,6 +105,7 @@ impl Cluster {
         Ok(())
     }
 
+    #[inline]
     fn failed(&mut self, task: TaskId, attempt: u32, reason: FailureReason) -> Result<(), EventError> {
         self.check_whole(task, attempt)?;
         if reason == FailureReason::TimeLimit {
@@ -117,6 +122,7 @@ impl Cluster {
         Ok(())
     }
 
+    #[inline]
     fn check_attempt(&self, task: TaskId, attempt: u32) -> Result<(), EventError> {
         let record = self.tasks.get(task).ok_or(EventError::UnknownTask(task))?;
         if record.attempt != attempt {
@@ -129,6 +135,7 @@ impl Cluster {
     }
 
     /// Lets the predictor learn from the attempt that ends now: its time on the worker, scaled to nominal speed.
+    #[inline]
     fn learn(&mut self, task: TaskId) {
         let record = self.tasks.at(task.slot);
         if let Some(worker) = record.placement.worker()
@@ -142,11 +149,15 @@ impl Cluster {
     }
 
     /// Ends a task for good, and what follows from it for its successors.
+    #[inline]
     pub(super) fn finish(&mut self, task: TaskId, state: TaskState) {
         self.end_one(task, state);
-        if self.graph.is_empty() {
-            return;
+        if !self.graph.is_empty() {
+            self.tell_successors(task);
         }
+    }
+
+    fn tell_successors(&mut self, task: TaskId) {
         let mut ended: SmallVec<[TaskId; 4]> = SmallVec::from_slice(&[task]);
         while let Some(task) = ended.pop() {
             let completed = self.tasks.at(task.slot).state == TaskState::Completed;
@@ -196,6 +207,7 @@ impl Cluster {
     }
 
     /// Ends one task, whatever it was doing. Its placement is kept until the end of the instant, for the driver.
+    #[inline]
     fn end_one(&mut self, task: TaskId, state: TaskState) {
         self.leave(task);
         let record = self.tasks.at_mut(task.slot);
@@ -212,6 +224,7 @@ impl Cluster {
     }
 
     /// Takes a task out of wherever it is: blocked set, queue, lane, or the resources that it holds.
+    #[inline]
     fn leave(&mut self, task: TaskId) {
         match self.tasks.at(task.slot).state {
             TaskState::Blocked => self.blocked -= 1,
@@ -232,6 +245,7 @@ impl Cluster {
     }
 
     /// Gives back all that an attempt holds.
+    #[inline]
     fn release(&mut self, task: TaskId) {
         let request = self.tasks.spec(task.slot).request;
         let record = self.tasks.at_mut(task.slot);
@@ -283,6 +297,7 @@ impl Cluster {
         Ok(())
     }
 
+    #[inline]
     fn started(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
         self.check_attempt(task, attempt)?;
         let record = self.tasks.at(task.slot);

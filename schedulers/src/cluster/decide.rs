@@ -23,9 +23,12 @@ impl Cluster {
     /// Starts, on every worker where something changed, what is at the head of the lane and fits, in worker order.
     #[inline]
     pub fn advance_lanes(&mut self) {
-        if self.dirty_lanes.is_empty() {
-            return;
+        if !self.dirty_lanes.is_empty() {
+            self.advance_dirty_lanes();
         }
+    }
+
+    fn advance_dirty_lanes(&mut self) {
         let mut dirty = std::mem::take(&mut self.dirty_lanes);
         dirty.sort_unstable();
         dirty.dedup();
@@ -84,6 +87,7 @@ impl Cluster {
         self.tasks.get(task).map(|record| record.state).ok_or(Refusal::UnknownTask(task))
     }
 
+    #[inline]
     fn assign(&mut self, task: TaskId, placement: Placement) -> Result<(), Refusal> {
         let state = self.known(task)?;
         if state != TaskState::Queued {
@@ -96,32 +100,44 @@ impl Cluster {
     }
 
     /// Checks every part of a placement and takes its resources; takes nothing if any part is refused.
+    #[inline]
     fn check_and_hold(&mut self, task: TaskId, placement: &Placement) -> Result<(), Refusal> {
         let spec = self.tasks.spec(task.slot);
         let (request, expected) = (spec.request, spec.replicas);
-        if let ([part], 1) = (placement.parts(), expected)
-            && part.replicas == 1
-        {
-            self.check_part(task, &request, part)?;
-            self.change_held(&request, part, true);
-            return Ok(());
+        match placement.parts() {
+            [part] if part.replicas == 1 && expected == 1 => {
+                self.check_part(task, &request, part)?;
+                self.change_held(&request, part, true);
+                Ok(())
+            }
+            parts => self.check_and_hold_parts(task, &request, expected, parts),
         }
-        let placed: u64 = placement.parts().iter().map(|part| u64::from(part.replicas)).sum();
-        if placed != u64::from(expected) || placement.parts().iter().any(|part| part.replicas == 0) {
+    }
+
+    fn check_and_hold_parts(
+        &mut self,
+        task: TaskId,
+        request: &Request,
+        expected: u32,
+        parts: &[Part],
+    ) -> Result<(), Refusal> {
+        let placed: u64 = parts.iter().map(|part| u64::from(part.replicas)).sum();
+        if placed != u64::from(expected) || parts.iter().any(|part| part.replicas == 0) {
             return Err(Refusal::WrongReplicas { task, expected, placed });
         }
-        for (at, part) in placement.parts().iter().enumerate() {
-            if let Err(refusal) = self.check_part(task, &request, part) {
-                for held in &placement.parts()[..at] {
-                    self.change_held(&request, held, false);
+        for (at, part) in parts.iter().enumerate() {
+            if let Err(refusal) = self.check_part(task, request, part) {
+                for held in &parts[..at] {
+                    self.change_held(request, held, false);
                 }
                 return Err(refusal);
             }
-            self.change_held(&request, part, true);
+            self.change_held(request, part, true);
         }
         Ok(())
     }
 
+    #[inline]
     fn check_part(&self, task: TaskId, request: &Request, part: &Part) -> Result<(), Refusal> {
         let worker = part.worker;
         let record = self.workers.get(worker.index()).ok_or(Refusal::UnknownWorker(worker))?;
@@ -144,6 +160,7 @@ impl Cluster {
     }
 
     /// The worker takes work, and this task may run there.
+    #[inline]
     pub(super) fn check_open(
         &self,
         task: TaskId,
@@ -163,6 +180,7 @@ impl Cluster {
     }
 
     /// A new attempt, on resources that are already held.
+    #[inline]
     fn start(&mut self, task: TaskId, placement: Placement) {
         let expected = self.expected_nominal_at(task.slot);
         let run = self.run_time_of(task, &placement, expected);

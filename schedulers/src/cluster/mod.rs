@@ -248,6 +248,7 @@ impl Cluster {
     }
 
     /// Lets the strategy hear everything that happened since the last call.
+    #[inline]
     pub fn notify(&mut self, strategy: &mut dyn Scheduler) {
         if self.events.is_empty() {
             return;
@@ -261,7 +262,11 @@ impl Cluster {
     /// Moves what the driver has to do into `effects`, in order.
     #[inline]
     pub fn take_effects(&mut self, effects: &mut Vec<Effect>) {
-        effects.append(&mut self.effects);
+        if effects.is_empty() {
+            std::mem::swap(effects, &mut self.effects);
+        } else {
+            effects.append(&mut self.effects);
+        }
     }
 
     /// Ends the instant: slots of tasks that have ended may be given to others from here on, and ids of ended

@@ -1,6 +1,6 @@
 //! Predicted run times for tasks whose user states none.
 
-use crate::model::{Duration, TaskSpec};
+use crate::model::{Duration, TaskSpec, share};
 
 /// Predicts a run time from recent runs of the same family (user and image); failing that, of the same user; failing
 /// that, of anybody; before anything has run, the user's estimate, or [`Predictor::DEFAULT`].
@@ -53,11 +53,11 @@ impl Predictor {
     pub(crate) const DEFAULT: Duration = Duration::from_secs(60);
 
     /// Learns from a run of `task` of `nominal` length.
+    #[inline]
     pub(crate) fn learn(&mut self, task: &TaskSpec, nominal: Duration) {
         let accuracy = task.estimate.and_then(|estimate| {
-            let ratio =
-                (u128::from(nominal.micros()) * MILLION).checked_div(u128::from(estimate.micros()))?;
-            Some(u64::try_from(ratio.min(MILLION)).unwrap_or(u64::MAX))
+            // What runs for its estimate or longer was estimated right, as far as this goes.
+            share(nominal.min(estimate).micros(), estimate.micros(), MILLION)
         });
         entry(&mut self.families, task.family.0).push(nominal, accuracy);
         entry(&mut self.users, task.user.0).push(nominal, accuracy);
@@ -65,13 +65,14 @@ impl Predictor {
     }
 
     /// The nominal run time that recent runs suggest for `task`.
+    #[inline]
     pub(crate) fn predict(&self, task: &TaskSpec) -> Duration {
         let Some(estimate) = task.estimate else {
             let micros = self.recent(task, |recent| recent.run_micros);
             return micros.map_or(Self::DEFAULT, |micros| Duration::from_micros(micros.max(1)));
         };
         let Some(accuracy) = self.recent(task, |recent| recent.accuracy) else { return estimate };
-        let micros = u128::from(estimate.micros()) * u128::from(accuracy) / MILLION;
+        let micros = u128::from(estimate.micros()) * u128::from(accuracy) / u128::from(MILLION);
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX).max(1)).min(estimate)
     }
 
@@ -85,7 +86,7 @@ impl Predictor {
     }
 }
 
-const MILLION: u128 = 1_000_000;
+const MILLION: u64 = 1_000_000;
 
 fn entry(list: &mut Vec<Recent>, index: u32) -> &mut Recent {
     let index = index as usize;

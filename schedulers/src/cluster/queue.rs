@@ -27,6 +27,7 @@ impl Queue {
 
     /// Inserts by (eligible, index), searching from both ends: arrivals go to the tail and requeued tasks, which
     /// were served before, near the head.
+    #[inline]
     pub(crate) fn insert(&mut self, tasks: &mut TaskTable, slot: u32) {
         let key = |tasks: &TaskTable, slot: u32| {
             let record = tasks.at(slot);
@@ -62,6 +63,7 @@ impl Queue {
     }
 
     /// Takes a task out; its own `next` stays for cursors that stand on it.
+    #[inline]
     pub(crate) fn remove(&mut self, tasks: &mut TaskTable, slot: u32) {
         let (prev, next) = (tasks.at(slot).prev, tasks.at(slot).next);
         if prev == NIL {
@@ -84,6 +86,7 @@ impl Queue {
     }
 
     /// The next task behind `cursor` whose request passes `admits`, and moves the cursor onto it.
+    #[inline]
     pub(crate) fn advance_where(
         &self,
         tasks: &TaskTable,

@@ -87,7 +87,13 @@ impl Deref for RunningList {
 
 impl Cluster {
     /// Lists `task` on every worker of `placement`.
+    #[inline]
     pub(super) fn list_running(&mut self, task: TaskId, placement: &Placement, expected_end: Time) {
+        if let [part] = placement.parts() {
+            let at = self.workers[part.worker.index()].running.add(expected_end, task);
+            self.tasks.at_mut(task.slot).listed_at = at;
+            return;
+        }
         for worker in distinct_workers(placement) {
             let at = self.workers[worker.index()].running.add(expected_end, task);
             self.tasks.at_mut(task.slot).listed_at = at;
@@ -95,6 +101,7 @@ impl Cluster {
     }
 
     /// Takes `task` off the list of `worker`.
+    #[inline]
     pub(super) fn unlist_running(&mut self, task: TaskId, worker: WorkerId, expected_end: Time) {
         // Of a gang on several workers this is the place on the last of them: a place to look at first, no more.
         let at = self.tasks.at(task.slot).listed_at;

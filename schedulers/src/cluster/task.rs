@@ -216,7 +216,14 @@ impl TaskTable {
     }
 
     /// Gives the slots of ended tasks back.
+    #[inline]
     pub(crate) fn recycle(&mut self) {
+        if !self.ended.is_empty() {
+            self.recycle_ended();
+        }
+    }
+
+    fn recycle_ended(&mut self) {
         for &slot in &self.ended {
             let record = &mut self.records[slot as usize];
             record.index = NIL;

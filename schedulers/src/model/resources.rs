@@ -146,13 +146,18 @@ impl Capacity {
 /// The share that `part` is of `whole`, in billionths, rounded down; 0 of nothing.
 #[inline]
 pub(crate) fn billionths(part: u64, whole: u64) -> u64 {
-    const BILLION: u64 = 1_000_000_000;
+    share(part, whole, 1_000_000_000).unwrap_or(0)
+}
+
+/// The share that `part` is of `whole`, in parts of `unit`, rounded down; `None` of nothing.
+#[inline]
+pub(crate) fn share(part: u64, whole: u64, unit: u64) -> Option<u64> {
     // A division of 64 bits takes a fraction of the time of one of 128, and nearly all amounts allow it.
-    if let Some(scaled) = part.checked_mul(BILLION) {
-        return scaled.checked_div(whole).unwrap_or(0);
+    if let Some(scaled) = part.checked_mul(unit) {
+        return scaled.checked_div(whole);
     }
-    let scaled = u128::from(part) * u128::from(BILLION);
-    scaled.checked_div(u128::from(whole)).map_or(0, |share| u64::try_from(share).unwrap_or(u64::MAX))
+    let share = (u128::from(part) * u128::from(unit)).checked_div(u128::from(whole))?;
+    Some(u64::try_from(share).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -53,6 +53,7 @@ impl<'a> ClusterView<'a> {
 
     /// The next task of the queue that some single worker has room for (one replica of it), as far as amounts tell; passes over
     /// those for which [`surely_full_for`](Self::surely_full_for) holds.
+    #[inline]
     pub fn next_with_room(&self, cursor: &mut QueueCursor) -> Option<TaskId> {
         let most = self.cluster.rooms.most();
         self.cluster.queue.advance_where(&self.cluster.tasks, cursor, |request| most.holds(request))

@@ -384,8 +384,11 @@ impl<'a, O: Observer> Engine<'a, O> {
 
     /// Does what the core asks for.
     fn carry_out(&mut self, now: Time) -> Result<(), SimError> {
+        self.cluster.take_effects(&mut self.effects);
+        if self.effects.is_empty() {
+            return Ok(());
+        }
         let mut effects = std::mem::take(&mut self.effects);
-        self.cluster.take_effects(&mut effects);
         for effect in effects.drain(..) {
             match effect {
                 Effect::Start { task, attempt } => {

@@ -56,8 +56,13 @@ impl<'a> RunTimes<'a> {
 
     /// How long work of this nominal length takes on the slowest part of a placement.
     pub(super) fn nominal_on(&self, nominal: Duration, placement: &Placement) -> Duration {
-        let parts = placement.parts().iter();
-        parts.map(|part| self.speed(part.worker).run_time(nominal)).max().unwrap_or(nominal)
+        match placement.parts() {
+            [part] => self.speed(part.worker).run_time(nominal),
+            parts => {
+                let each = parts.iter().map(|part| self.speed(part.worker).run_time(nominal));
+                each.max().unwrap_or(nominal)
+            }
+        }
     }
 
     /// How much nominal work the slowest part of a placement does in `run`.
@@ -68,8 +73,10 @@ impl<'a> RunTimes<'a> {
 
     /// The run time of `task` on a placement, saved progress left out. The slowest part of a gang decides.
     fn on_all(&self, task: &SimTask, index: u32, placement: &Placement) -> Duration {
-        let parts = placement.parts().iter();
-        parts.map(|part| self.on(task, index, part.worker)).max().unwrap_or_default()
+        match placement.parts() {
+            [part] => self.on(task, index, part.worker),
+            parts => parts.iter().map(|part| self.on(task, index, part.worker)).max().unwrap_or_default(),
+        }
     }
 
     /// The run time of `task` on `worker`, saved progress left out.

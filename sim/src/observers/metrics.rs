@@ -57,7 +57,8 @@ fn as_float(count: u64) -> f64 {
 
 #[expect(clippy::cast_precision_loss, reason = "the last step of an exact sum")]
 fn wide(sum: u128) -> f64 {
-    sum as f64
+    // Converting 128 bits takes a call; both round to the nearest.
+    u64::try_from(sum).map_or_else(|_| sum as f64, |sum| sum as f64)
 }
 
 /// Time integrals of what tasks hold, in units x microseconds.
@@ -97,7 +98,9 @@ pub struct MetricsObserver<'a> {
     /// Workers that were up since `since`, and the time integral of that.
     up_since: u128,
     up_integral: u128,
+    /// The standard deviation of load, as of the last instant, and whether loads have changed since.
     deviation: f64,
+    loads_changed: bool,
     /// Integral of the standard deviation of load, in microseconds.
     deviation_integral: f64,
     waits: Times,
@@ -143,6 +146,7 @@ impl<'a> MetricsObserver<'a> {
             up_since: scenario.workers.len() as u128,
             up_integral: 0,
             deviation: 0.0,
+            loads_changed: false,
             deviation_integral: 0.0,
             waits: Times::new(),
             turnarounds: Times::new(),
@@ -172,6 +176,10 @@ impl<'a> MetricsObserver<'a> {
         let up = cluster.view().worker(worker).is_some_and(|worker| worker.state() != WorkerState::Lost);
         let after = up.then(|| cluster.load(worker));
         let before = std::mem::replace(&mut self.loads[worker.index()], after);
+        if before == after {
+            return;
+        }
+        self.loads_changed = true;
         if let Some(before) = before.map(u128::from) {
             self.load_sum -= before;
             self.load_squares -= before * before;
@@ -383,7 +391,9 @@ impl Observer for MetricsObserver<'_> {
         self.held = cluster.held();
         self.capacity = cluster.capacity();
         self.up_since = self.up;
-        self.deviation = self.standard_deviation();
+        if std::mem::take(&mut self.loads_changed) {
+            self.deviation = self.standard_deviation();
+        }
         if now == self.last_arrival && self.capacity.gpu_milli > 0 {
             let all = as_float(self.capacity.gpu_milli);
             let allocated = as_float(self.held.gpu_milli) / all;

@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn each_kind_of_damage_is_found() {
         assert_eq!(check(&cluster()), Ok(()));
-        let damages: [(&str, Damage); 14] = [
+        let damages: [(&str, Damage); 16] = [
             ("free", |cluster| cluster.workers[0].room.cpu_milli += 1),
             ("free", |cluster| cluster.workers[0].devices[1] -= 1),
             ("does not run there", |cluster| {
@@ -285,6 +285,13 @@ mod tests {
             ("replicas", |cluster| cluster.tasks.at_mut(0).placement = crate::Placement::default()),
             ("the index", |cluster| cluster.rooms.update(1, crate::index::Room::default())),
             ("best-fit", |cluster| cluster.fullest.as_mut().unwrap().clear()),
+            ("has lost a worker", |cluster| {
+                let whole = crate::Placement::gang(&[cluster.tasks.at(0).placement.parts()[0]]);
+                cluster.setbacks.entry(0).or_default().whole = Some(whole);
+            }),
+            ("slot 3", |cluster| {
+                cluster.setbacks.entry(3).or_default().whole = Some(crate::Placement::default())
+            }),
             ("committed", |cluster| cluster.workers[1].committed += 1),
         ];
         for (expected, damage) in damages {

@@ -3,11 +3,13 @@
 //! - `support`: running the binary, scenarios, folders
 //! - `simulate`: what a good run prints and leaves; `report`: rendering again
 //! - `bad_input`: what is refused, with which message; `folders`: where results go and where not
+//! - `failures`: workers that fail, and what is refused about them
 //! - `interrupted`: signals; `streams`: closed pipes, full disks, colours; `text`: snapshots of help and tables
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test panics where something is amiss")]
 
 mod bad_input;
+mod failures;
 mod folders;
 #[cfg(unix)]
 mod interrupted;

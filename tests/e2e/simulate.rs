@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Place, bundled, files};
 
 /// Keys that `metrics.json` always has.
-const KEYS: [&str; 37] = [
+const KEYS: [&str; 40] = [
     "makespan_s",
     "mean_wait_s",
     "p50_wait_s",
@@ -29,7 +29,10 @@ const KEYS: [&str; 37] = [
     "cancelled",
     "rejected",
     "preemptions",
+    "attempts_lost",
     "work_lost_s",
+    "overhead_s",
+    "availability",
     "deadline_misses",
     "jain_fairness",
     "prediction_error",

@@ -169,7 +169,9 @@ impl Tasks {
         let gained = u128::from(left) * u128::from(run.micros().min(whole)) / u128::from(whole);
         let gained = Duration::from_micros(u64::try_from(gained).unwrap_or(u64::MAX));
         task.done = task.done.saturating_add(gained);
-        task.used = task.used.saturating_add(times.nominal_of(run, placement));
+        // The same, but where a pair's time has nothing to do with the task's nominal one: there the clock counts.
+        let used = if times.durations.is_none() { gained } else { times.nominal_of(run, placement) };
+        task.used = task.used.saturating_add(used);
         task.done
     }
 }

@@ -51,6 +51,27 @@ fn threads_and_repetition_change_no_byte() {
 }
 
 #[test]
+fn failures_and_preemption_change_nothing_about_that() {
+    let mut scenario = bundled("ml-60x4");
+    for (key, value) in [
+        ("mtbf_s", "2000"),
+        ("mttr_s", "300"),
+        ("max_retries", "20"),
+        ("stop_latency_s", "3"),
+        ("checkpoint", "true"),
+        ("checkpoint_interval_s", "100"),
+        ("checkpoint_overhead_s", "1"),
+    ] {
+        scenario.settings.set(key, value).unwrap();
+    }
+    let (first, files) = run(&scenario, &all(), 1);
+    let lost = first.comparison.strategies.iter().map(|result| result.metrics.attempts_lost).sum::<u64>();
+    assert!(lost > 20, "{lost} attempts are lost");
+    let (again, files_again) = run(&scenario, &all(), 2);
+    assert!(files == files_again && first.comparison == again.comparison);
+}
+
+#[test]
 fn a_result_does_not_depend_on_what_runs_beside_it() {
     let scenario = bundled("mixed-100x5");
     let together = run(&scenario, &all(), 2);

@@ -198,6 +198,8 @@ impl<'a> World<'a> {
                 let limit = limit.map(|limit| limit.micros().saturating_sub(used));
                 let limit = limit.map(|limit| workers.iter().map(|&w| self.scaled(limit, w)).max().unwrap());
                 let killed = limit.is_some_and(|limit| limit < whole);
+                let longer = Some(self.tasks[at].duration) > self.tasks[at].spec.estimate;
+                assert!(!killed || longer || self.scenario.durations.is_some(), "{row} within its estimate");
                 let work = limit.map_or(whole, |limit| limit.min(whole));
                 let begin = if settings.checkpoint && done > 0 { restart } else { 0 };
                 let pauses = if !settings.checkpoint || interval == 0 {
@@ -249,7 +251,8 @@ impl<'a> World<'a> {
                         let speed = u128::from(self.scenario.workers[worker].speed.millionths());
                         u64::try_from(u128::from(saved) * speed / 1_000_000).unwrap()
                     };
-                    used += workers.iter().map(nominal).min().unwrap();
+                    let by_clock = workers.iter().map(nominal).min().unwrap();
+                    used = if self.scenario.durations.is_some() { used + by_clock } else { done };
                 }
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! - `support`: running the binary, scenarios, folders
 //! - `simulate`: what a good run prints and leaves; `report`: rendering again
+//! - `validate`: schedules that hold and that do not
 //! - `bad_input`: what is refused, with which message; `folders`: where results go and where not
 //! - `failures`: workers that fail, and what is refused about them
 //! - `interrupted`: signals; `streams`: closed pipes, full disks, colours; `text`: snapshots of help and tables
@@ -18,3 +19,4 @@ mod simulate;
 mod streams;
 mod support;
 mod text;
+mod validate;

@@ -10,6 +10,7 @@ fn help() {
     for command in [
         "",
         "simulate",
+        "validate",
         "strategies",
         "generate",
         "import",
@@ -28,9 +29,16 @@ fn help() {
 #[test]
 fn every_command_has_an_example_in_its_help() {
     let place = Place::new();
-    for command in
-        ["simulate", "strategies", "generate", "import swf", "import openb", "report", "completions"]
-    {
+    for command in [
+        "simulate",
+        "validate",
+        "strategies",
+        "generate",
+        "import swf",
+        "import openb",
+        "report",
+        "completions",
+    ] {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = place.good(&args).out;
         assert!(help.contains(&format!("  cloudai {command}")), "{help}");

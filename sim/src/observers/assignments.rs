@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use cloudai_schedulers::{Cluster, Placement, WorkerSpec};
+use cloudai_schedulers::{Cluster, GpuRequest, Placement, WorkerSpec};
 use csv::Writer;
 
 use super::{Attempt, EndedWaiting, Observer};
@@ -16,7 +16,7 @@ const HEADER: [&str; 9] =
 /// Writes one row an attempt, in order of (end, task index). A task that never started has one row with empty worker
 /// and times.
 ///
-/// For a gang, `worker_id` and `gpu_devices` list its parts, separated by `;`. The devices of a part are separated by
+/// For a gang, `worker_id` and `gpu_devices` list its replicas, separated by `;`. The devices of a replica are separated by
 /// `|`. `wait_s` is start minus eligible.
 #[derive(Debug)]
 pub struct Assignments<'a> {
@@ -86,7 +86,7 @@ impl Observer for Assignments<'_> {
         let row = self.row((attempt.spec.index, attempt.attempt));
         let [task, worker, devices, number, arrival, start, end, wait, status] = &mut row.cells;
         task.push_str(attempt.name);
-        write_placement(attempt.placement, workers, worker, devices);
+        write_placement(attempt.placement, attempt.spec.request.gpu, workers, worker, devices);
         write(number, attempt.attempt);
         write(arrival, attempt.spec.arrival);
         if let Some(started) = attempt.start {
@@ -124,23 +124,35 @@ fn write(cell: &mut String, value: impl std::fmt::Display) {
     let _ = write!(cell, "{value}");
 }
 
-fn write_placement(placement: &Placement, workers: &[WorkerSpec], names: &mut String, devices: &mut String) {
-    let mut any_device = false;
-    for (at, part) in placement.parts().iter().enumerate() {
-        if at > 0 {
-            names.push(';');
-            devices.push(';');
-        }
-        names.push_str(workers.get(part.worker.index()).map_or("", |worker| &worker.name));
-        for (at, device) in part.devices.iter().enumerate() {
-            any_device = true;
-            if at > 0 {
-                devices.push('|');
+/// One entry a replica.
+fn write_placement(
+    placement: &Placement,
+    gpu: GpuRequest,
+    workers: &[WorkerSpec],
+    names: &mut String,
+    devices: &mut String,
+) {
+    let mut is_first = true;
+    for part in placement.parts() {
+        let mut whole = part.devices.iter();
+        for _ in 0..part.replicas {
+            if !std::mem::take(&mut is_first) {
+                names.push(';');
+                devices.push(';');
             }
-            write(devices, device);
+            names.push_str(workers.get(part.worker.index()).map_or("", |worker| &worker.name));
+            if gpu.is_fraction() {
+                part.devices.iter().take(1).for_each(|device| write(devices, device));
+            }
+            for (at, device) in whole.by_ref().take(gpu.whole_devices() as usize).enumerate() {
+                if at > 0 {
+                    devices.push('|');
+                }
+                write(devices, device);
+            }
         }
     }
-    if !any_device {
+    if gpu.is_none() {
         devices.clear();
     }
 }

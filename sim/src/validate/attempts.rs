@@ -23,6 +23,8 @@ pub(super) struct Attempt {
     pub(super) start: Option<Time>,
     pub(super) end: Option<Time>,
     pub(super) status: Option<AttemptStatus>,
+    /// It is but a part of a gang whose parts do not run at the same time.
+    pub(super) is_split: bool,
     /// The row as it stands in the file.
     pub(super) row: ScheduleRow,
     parts: Range<usize>,
@@ -158,18 +160,18 @@ impl Attempts {
                 apart.push(*row);
             }
         }
-        if spec.replicas > 1 && self.parts.len() - from == 1 {
+        if spec.replicas > 1 && self.parts.len() - from == 1 && apart.is_empty() {
             self.expand(from, &spec.request, spec.replicas);
         }
-        self.push(plan, *number, first, from);
+        self.push(plan, *number, first, from, !apart.is_empty());
         for row in apart {
             let from = self.parts.len();
             self.parts.extend_from_slice(schedule.parts(row));
-            self.push(plan, *number, row, from);
+            self.push(plan, *number, row, from, true);
         }
     }
 
-    fn push(&mut self, plan: &Plan<'_>, number: u32, row: &ScheduleRow, from: usize) {
+    fn push(&mut self, plan: &Plan<'_>, number: u32, row: &ScheduleRow, from: usize, is_split: bool) {
         self.all.push(Attempt {
             task: row.task,
             number,
@@ -178,6 +180,7 @@ impl Attempts {
             start: row.start,
             end: row.end,
             status: row.status,
+            is_split,
             row: row.clone(),
             parts: from..self.parts.len(),
         });
@@ -208,7 +211,11 @@ impl Attempts {
             findings.found(TASKS, at, || "is missing: it has no row".to_owned());
             return;
         };
-        if let Some(status) = last.status.filter(|status| status.is_retried()) {
+        let losses =
+            self.all[of_task.clone()].iter().filter(|attempt| attempt.status == Some(AttemptStatus::Lost));
+        let may_fail = plan.settings.max_retries.is_some_and(|most| losses.count() as u64 > u64::from(most));
+        let gave_up = may_fail && last.status == Some(AttemptStatus::Lost);
+        if let Some(status) = last.status.filter(|status| status.is_retried() && !gave_up) {
             findings.found(TASKS, last.at(), || {
                 format!("never ends: its last attempt, {}, was {}", last.number, status.as_str())
             });

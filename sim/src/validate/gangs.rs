@@ -10,7 +10,7 @@ const GANGS: &str = "gangs";
 /// put together.
 pub(super) fn check(plan: &Plan<'_>, attempts: &Attempts, findings: &mut Findings) {
     let mut gangs = 0;
-    for attempt in attempts.all.iter().filter(|attempt| attempt.assigned.is_some()) {
+    for attempt in attempts.all.iter().filter(|attempt| attempt.assigned.is_some() && !attempt.is_split) {
         let replicas = plan.task(attempt.task).spec.replicas;
         let parts = attempts.parts(attempt).len();
         gangs += u64::from(replicas > 1);

@@ -9,7 +9,7 @@ use super::verdict::Findings;
 
 const LENGTH: &str = "length";
 
-/// How long an attempt runs unless somebody stops it.
+/// How long an attempt runs unless somebody stops it, pauses for checkpoints included.
 struct Due {
     run: Duration,
     /// The limit, if it comes before.
@@ -43,9 +43,10 @@ fn due(plan: &Plan<'_>, attempts: &Attempts, attempt: &Attempt) -> Option<Due> {
     let task = attempt.task;
     (attempt.start?, attempt.end?);
     let run = attempts.workers(attempt).map(|worker| plan.run_time(task, worker)).max()?;
-    let run = run.saturating_add(plan.pauses(run));
     let limit = attempts.workers(attempt).filter_map(|worker| plan.limit(task, worker)).max();
-    Some(Due { run, limit: limit.filter(|&limit| limit < run) })
+    let limit = limit.filter(|&limit| limit < run);
+    let with_pauses = |work: Duration| work.saturating_add(plan.pauses(work));
+    Some(Due { run: with_pauses(run), limit: limit.map(with_pauses) })
 }
 
 fn check_one(plan: &Plan<'_>, attempt: &Attempt, due: &Due, findings: &mut Findings) {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::support::{Case, S};
 
 /// The data beside the project, if it is on this machine; otherwise says so.
-fn data(file: &str) -> Option<PathBuf> {
+pub(crate) fn data(file: &str) -> Option<PathBuf> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
     let folder = std::env::var_os("CLOUDAI_DATA_DIR").map_or_else(beside, PathBuf::from);
     let path = folder.join(file);
@@ -19,7 +19,7 @@ fn data(file: &str) -> Option<PathBuf> {
 }
 
 /// The log as `tasks.csv`, by the import rules of the design, and independently of the importer.
-fn tasks(log: &str) -> String {
+pub(crate) fn tasks(log: &str) -> String {
     let mut jobs: Vec<[i64; 4]> = Vec::new();
     for line in log.lines().filter(|line| !line.starts_with(';') && !line.trim().is_empty()) {
         let fields: Vec<i64> = line.split_whitespace().map(|field| field.parse().unwrap_or(-1)).collect();

@@ -4,6 +4,7 @@
 //! - `random`: random scenarios; `recompute`: every metric and every rule anew, from the rows and the input
 //! - `reference_policies`: queue compositions against a plain simulator
 //! - `properties`, `determinism`: every registered strategy on random scenarios
+//! - `validate`: the validator, on schedules made by hand and on those of runs
 //! - the rest: one rule a test
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test panics where something is amiss")]
@@ -27,3 +28,4 @@ mod reference_policies;
 mod release;
 mod strategies;
 mod support;
+mod validate;

@@ -317,27 +317,32 @@ impl<'a> World<'a> {
             let request = &self.tasks[self.by_name[&row.task]].spec.request;
             let from = row.start.map_or(seen.assigned, |start| start - latency);
             assert_eq!(from, seen.assigned, "{row}: held from the assignment on");
-            let parts = seen.placement.parts();
+            // The row has an entry for each replica, in the order of the parts.
+            let parts = seen.placement.parts().iter();
+            let replicas = parts.flat_map(|part| std::iter::repeat_n(part, part.replicas as usize));
+            let replicas: Vec<_> = replicas.collect();
             let workers = self.workers_of(row);
-            assert_eq!(workers.len(), parts.len(), "{row}");
-            let devices: Vec<&str> =
-                if row.devices.is_empty() { vec![""; parts.len()] } else { row.devices.split(';').collect() };
-            for ((part, worker), devices) in parts.iter().zip(workers).zip(devices) {
+            assert_eq!(workers.len(), replicas.len(), "{row}");
+            let devices: Vec<&str> = if row.devices.is_empty() {
+                vec![""; replicas.len()]
+            } else {
+                row.devices.split(';').collect()
+            };
+            assert_eq!(workers.len(), devices.len(), "{row}");
+            for ((part, worker), devices) in replicas.iter().zip(workers).zip(devices) {
                 assert_eq!(part.worker.index(), worker);
-                let replicas = u64::from(part.replicas);
-                let gpu = u64::from(request.gpu.milli());
                 let devices: Vec<usize> =
                     devices.split('|').filter(|d| !d.is_empty()).map(|d| d.parse().unwrap()).collect();
-                let whole = u64::from(request.gpu.whole_devices()) * replicas;
-                let expected = if request.gpu.is_fraction() { 1 } else { whole };
-                assert_eq!(devices.len() as u64, expected, "{row}");
-                let each = if request.gpu.is_fraction() { gpu * replicas } else { 1000 };
+                assert!(devices.iter().all(|&device| part.devices.0 & (1 << device) != 0), "{row}");
+                let expected =
+                    if request.gpu.is_fraction() { 1 } else { request.gpu.whole_devices() as usize };
+                assert_eq!(devices.len(), expected, "{row}");
+                let each = if request.gpu.is_fraction() { u64::from(request.gpu.milli()) } else { 1000 };
                 held.push(Held {
                     worker,
                     from,
                     to: lost_on(row, worker, outcome).unwrap_or(row.end.unwrap()),
-                    amounts: [request.cpu_milli, request.memory_mib, request.storage_mib]
-                        .map(|a| a * replicas),
+                    amounts: [request.cpu_milli, request.memory_mib, request.storage_mib],
                     devices: devices.into_iter().map(|device| (device, each)).collect(),
                 });
             }

@@ -25,8 +25,8 @@ pub(super) struct Attempt {
     pub(super) status: Option<AttemptStatus>,
     /// It is but a part of a gang whose parts do not run at the same time.
     pub(super) is_split: bool,
-    /// The row as it stands in the file.
-    pub(super) row: ScheduleRow,
+    /// Its row in the schedule.
+    pub(super) row: usize,
     parts: Range<usize>,
 }
 
@@ -59,6 +59,7 @@ pub(super) struct Attempts {
 impl Attempts {
     pub(super) fn gather(plan: &Plan<'_>, schedule: &Schedule, findings: &mut Findings) -> Self {
         let rows = numbered(plan, schedule);
+        let task_of = |&(_, place): &(u32, usize)| schedule.rows[place].task;
         let mut attempts = Self {
             all: Vec::with_capacity(rows.len()),
             parts: Vec::with_capacity(rows.len()),
@@ -72,7 +73,7 @@ impl Attempts {
             let at = At { line: Some(unknown.line), ..At::default() };
             findings.found(TASKS, at, || format!("the scenario has no task '{}'", unknown.id));
         }
-        for group in rows.chunk_by(|a, b| (a.1.task, a.0) == (b.1.task, b.0)) {
+        for group in rows.chunk_by(|a, b| (task_of(a), a.0) == (task_of(b), b.0)) {
             attempts.add(plan, schedule, group, findings);
         }
         for attempt in &attempts.all {
@@ -126,19 +127,15 @@ impl Attempts {
     }
 
     /// One attempt from the rows that state it: several only for a gang.
-    fn add(
-        &mut self,
-        plan: &Plan<'_>,
-        schedule: &Schedule,
-        group: &[(u32, &ScheduleRow)],
-        findings: &mut Findings,
-    ) {
-        let [(number, first), rest @ ..] = group else { return };
+    fn add(&mut self, plan: &Plan<'_>, schedule: &Schedule, group: &[(u32, usize)], findings: &mut Findings) {
+        let [(number, first_place), rest @ ..] = group else { return };
+        let first = &schedule.rows[*first_place];
         let spec = &plan.task(first.task).spec;
         let from = self.parts.len();
         self.parts.extend_from_slice(schedule.parts(first));
         let mut apart = Vec::new();
-        for (_, row) in rest {
+        for &(_, place) in rest {
+            let row = &schedule.rows[place];
             let at = At { time: row.start, task: Some(row.task), line: Some(row.line) };
             if spec.replicas == 1 {
                 findings.found(TASKS, at, || {
@@ -157,21 +154,29 @@ impl Attempts {
                         shown(first.end)
                     )
                 });
-                apart.push(*row);
+                apart.push(place);
             }
         }
         if spec.replicas > 1 && self.parts.len() - from == 1 && apart.is_empty() {
             self.expand(from, &spec.request, spec.replicas);
         }
-        self.push(plan, *number, first, from, !apart.is_empty());
-        for row in apart {
+        self.push(plan, schedule, (*number, *first_place), from, !apart.is_empty());
+        for place in apart {
             let from = self.parts.len();
-            self.parts.extend_from_slice(schedule.parts(row));
-            self.push(plan, *number, row, from, true);
+            self.parts.extend_from_slice(schedule.parts(&schedule.rows[place]));
+            self.push(plan, schedule, (*number, place), from, true);
         }
     }
 
-    fn push(&mut self, plan: &Plan<'_>, number: u32, row: &ScheduleRow, from: usize, is_split: bool) {
+    fn push(
+        &mut self,
+        plan: &Plan<'_>,
+        schedule: &Schedule,
+        (number, place): (u32, usize),
+        from: usize,
+        is_split: bool,
+    ) {
+        let row = &schedule.rows[place];
         self.all.push(Attempt {
             task: row.task,
             number,
@@ -181,7 +186,7 @@ impl Attempts {
             end: row.end,
             status: row.status,
             is_split,
-            row: row.clone(),
+            row: place,
             parts: from..self.parts.len(),
         });
     }
@@ -301,26 +306,28 @@ const fn ends_by_itself(status: AttemptStatus) -> bool {
     matches!(status, AttemptStatus::Completed | AttemptStatus::TimedOut)
 }
 
-/// The rows with the number of their attempt, by (task, number, start, line).
-fn numbered<'s>(plan: &Plan<'_>, schedule: &'s Schedule) -> Vec<(u32, &'s ScheduleRow)> {
-    let mut rows: Vec<(u32, &ScheduleRow)> = schedule
-        .rows
-        .iter()
-        .map(|row| (row.attempt.unwrap_or(u32::from(row.start.is_some())), row))
-        .collect();
-    rows.sort_by_key(|(number, row)| (row.task, *number, row.start, row.line));
+/// The rows, as places in the schedule, with the number of their attempt, by (task, number, start, line).
+fn numbered(plan: &Plan<'_>, schedule: &Schedule) -> Vec<(u32, usize)> {
+    let number = |row: &ScheduleRow| row.attempt.unwrap_or(u32::from(row.start.is_some()));
+    let mut rows: Vec<(u32, usize)> =
+        schedule.rows.iter().enumerate().map(|(place, row)| (number(row), place)).collect();
+    rows.sort_unstable_by_key(|&(number, place)| {
+        let row = &schedule.rows[place];
+        (row.task, number, row.start, row.line)
+    });
     if schedule.has_attempts || !schedule.has_status {
         return rows;
     }
     // Numbered in order of start. The parts of a gang are one attempt until it is stopped.
     for at in 1..rows.len() {
-        let [(before, previous), (number, row)] = &mut rows[at - 1..=at] else { continue };
+        let (before, place) = rows[at - 1];
+        let (previous, row) = (&schedule.rows[place], &schedule.rows[rows[at].1]);
         if previous.task != row.task {
             continue;
         }
         let gang = plan.task(row.task).spec.replicas > 1;
         let again = previous.status.is_some_and(AttemptStatus::is_retried) && previous.start != row.start;
-        *number = *before + u32::from(again || !gang);
+        rows[at].0 = before + u32::from(again || !gang);
     }
     rows
 }

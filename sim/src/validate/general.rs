@@ -1,7 +1,7 @@
 //! Arrivals, workers and devices: what each attempt must keep by itself.
 
 use cloudai_schedulers::{Duration, Request};
-use cloudai_workloads::{Schedule, SchedulePart};
+use cloudai_workloads::{Schedule, SchedulePart, ScheduleRow};
 
 use super::attempts::{Attempt, Attempts};
 use super::plan::Plan;
@@ -15,7 +15,7 @@ pub(super) fn check(plan: &Plan<'_>, schedule: &Schedule, attempts: &Attempts, f
     let started = attempts.all.iter().filter(|attempt| attempt.start.is_some());
     findings.checked(ARRIVAL, "starts", started.count() as u64);
     for attempt in &attempts.all {
-        check_arrival(plan, attempts, attempt, findings);
+        check_arrival(plan, attempts, attempt, &schedule.rows[attempt.row], findings);
     }
     let mut parts = 0;
     for unknown in &schedule.unknown {
@@ -40,7 +40,13 @@ pub(super) fn check(plan: &Plan<'_>, schedule: &Schedule, attempts: &Attempts, f
 }
 
 /// No start before the arrival; and what the file says of arrival, wait and demand is so.
-fn check_arrival(plan: &Plan<'_>, attempts: &Attempts, attempt: &Attempt, findings: &mut Findings) {
+fn check_arrival(
+    plan: &Plan<'_>,
+    attempts: &Attempts,
+    attempt: &Attempt,
+    row: &ScheduleRow,
+    findings: &mut Findings,
+) {
     let task = plan.task(attempt.task);
     let arrival = task.spec.arrival;
     let latency = plan.settings.startup_latency;
@@ -56,13 +62,13 @@ fn check_arrival(plan: &Plan<'_>, attempts: &Attempts, attempt: &Attempt, findin
             format!("starts at {start} s, and arrives at {arrival} s{with}")
         });
     }
-    if let Some(stated) = attempt.row.arrival.filter(|&stated| stated != arrival) {
+    if let Some(stated) = row.arrival.filter(|&stated| stated != arrival) {
         findings.found(ARRIVAL, attempt.at(), || {
             format!("has an arrival of {stated} s in the schedule, and of {arrival} s in the scenario")
         });
     }
     let waited = attempt.start.map(|start| start - attempts.eligible[attempt.task as usize]);
-    if let (Some(stated), Some(waited)) = (attempt.row.wait, waited)
+    if let (Some(stated), Some(waited)) = (row.wait, waited)
         && stated != waited
     {
         findings.found(ARRIVAL, attempt.at(), || {
@@ -70,7 +76,7 @@ fn check_arrival(plan: &Plan<'_>, attempts: &Attempts, attempt: &Attempt, findin
         });
     }
     let demand = task.spec.request.cpu_milli.saturating_mul(u64::from(task.spec.replicas));
-    if let Some(stated) = attempt.row.cpu_milli.filter(|&stated| stated != demand) {
+    if let Some(stated) = row.cpu_milli.filter(|&stated| stated != demand) {
         findings.found(PLACEMENT, attempt.at(), || {
             format!("has {} cores in the schedule, and {} in the scenario", cores(stated), cores(demand))
         });

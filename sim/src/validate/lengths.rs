@@ -41,7 +41,7 @@ pub(super) fn check(plan: &Plan<'_>, attempts: &Attempts, findings: &mut Finding
 
 fn due(plan: &Plan<'_>, attempts: &Attempts, attempt: &Attempt) -> Option<Due> {
     let task = attempt.task;
-    (attempt.start?, attempt.end?);
+    let (Some(_), Some(_)) = (attempt.start, attempt.end) else { return None };
     let run = attempts.workers(attempt).map(|worker| plan.run_time(task, worker)).max()?;
     let limit = attempts.workers(attempt).filter_map(|worker| plan.limit(task, worker)).max();
     let limit = limit.filter(|&limit| limit < run);

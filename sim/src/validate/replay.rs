@@ -242,7 +242,7 @@ fn steps(plan: &Plan<'_>, attempts: &Attempts, state: &State<'_>) -> Vec<(Time, 
         }
     }
     let rank = |place: usize| state.rank(attempts.all[place].task);
-    steps.sort_by_cached_key(|&(time, step)| match step {
+    steps.sort_unstable_by_key(|&(time, step)| match step {
         Step::End(place) => (time, 0, rank(place), place),
         Step::Fault(fault) => (time, 1, fault.worker, 0),
         Step::Data(task) => (time, 2, task, 0),

@@ -241,7 +241,12 @@ mod tests {
     fn cluster() -> Cluster {
         let capacity = Capacity { cpu_milli: 2, memory_mib: 2, storage_mib: 2, gpus: 2 };
         let config = ClusterConfig {
-            indexes: Indexes { best_fit: true, committed_work: true, expected_ends: true },
+            indexes: Indexes {
+                best_fit: true,
+                committed_work: true,
+                expected_ends: true,
+                recent_changes: true,
+            },
             ..ClusterConfig::default()
         };
         let worker = WorkerSpec { capacity, ..WorkerSpec::default() };

@@ -96,4 +96,11 @@ impl Capabilities {
         self.indexes.committed_work = true;
         self
     }
+
+    /// Asks for [`ClusterView::changed_since`] to be fast.
+    #[must_use]
+    pub const fn with_recent_changes(mut self) -> Self {
+        self.indexes.recent_changes = true;
+        self
+    }
 }

@@ -46,7 +46,7 @@ pub(crate) use task::{AfterStop, NIL, TaskRecord, TaskTable};
 pub(crate) use worker::WorkerRecord;
 pub use worker::WorkerState;
 
-use crate::index::{FullestFirst, Indexes, LeastTree, Room, RoomTree};
+use crate::index::{FullestFirst, Indexes, LeastTree, RecentChanges, Room, RoomTree};
 use crate::model::{
     Capacity, Checkpoints, Constraint, ConstraintId, Duration, MAX_GPUS_PER_WORKER, Request, TaskId, Time,
     WorkerId, WorkerSpec, left_of,
@@ -137,6 +137,7 @@ pub struct Cluster {
     pub(crate) rooms: RoomTree,
     pub(crate) fullest: Option<FullestFirst>,
     pub(crate) least: Option<LeastTree>,
+    pub(crate) recent: Option<RecentChanges>,
     dirty_lanes: Vec<WorkerId>,
     held: Totals,
     capacity: Totals,
@@ -184,6 +185,7 @@ impl Cluster {
             rooms: RoomTree::default(),
             fullest: None,
             least: None,
+            recent: None,
             dirty_lanes: Vec::new(),
             held: Totals::default(),
             capacity,
@@ -331,6 +333,9 @@ impl Cluster {
             }
             self.least = Some(LeastTree::build(self.workers.iter().map(|worker| worker.committed)));
         }
+        let changes = self.recent.take().map_or(0, |recent| recent.changes());
+        self.recent =
+            self.config.indexes.recent_changes.then(|| RecentChanges::new(self.workers.len(), changes));
     }
 
     pub(crate) fn worker_ids(&self) -> impl Iterator<Item = WorkerId> + use<> {
@@ -381,6 +386,9 @@ impl Cluster {
         change(record);
         let after = (record.state, record.room);
         self.rooms.update(worker.index(), record.offered());
+        if let Some(recent) = &mut self.recent {
+            recent.note(worker.index());
+        }
         if self.fullest.is_some() {
             self.move_in_fullest(worker, before, after);
         }

@@ -5,15 +5,18 @@
 //!   [`Indexes::best_fit`]
 //! - [`least`]: a tournament tree of committed work; kept if it declares [`Indexes::committed_work`]
 //! - what runs on each worker by expected end; kept in this order if it declares [`Indexes::expected_ends`]
+//! - [`recent`]: the workers, latest change first; kept if it declares [`Indexes::recent_changes`]
 //!
-//! A query that is not declared still gives the right answer, by looking at every feasible worker.
+//! A query that is not declared still gives the right answer, by looking at every worker.
 
 mod least;
+mod recent;
 mod room;
 
 use std::collections::BTreeSet;
 
 pub(crate) use least::LeastTree;
+pub(crate) use recent::RecentChanges;
 pub(crate) use room::{Room, RoomTree};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +29,8 @@ pub struct Indexes {
     pub committed_work: bool,
     /// For [`WorkerView::running`](crate::WorkerView::running).
     pub expected_ends: bool,
+    /// For [`ClusterView::changed_since`](crate::ClusterView::changed_since).
+    pub recent_changes: bool,
 }
 
 impl Indexes {
@@ -36,6 +41,7 @@ impl Indexes {
             best_fit: self.best_fit || other.best_fit,
             committed_work: self.committed_work || other.committed_work,
             expected_ends: self.expected_ends || other.expected_ends,
+            recent_changes: self.recent_changes || other.recent_changes,
         }
     }
 }

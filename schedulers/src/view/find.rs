@@ -2,6 +2,7 @@
 
 use super::ClusterView;
 use crate::cluster::{Part, Placement, WorkerRecord, WorkerState, choose_devices};
+use crate::index::RecentChanges;
 use crate::model::{ConstraintId, MILLI_PER_GPU, Request, TaskId, TaskSpec, WorkerId};
 
 impl<'a> ClusterView<'a> {
@@ -131,6 +132,23 @@ impl<'a> ClusterView<'a> {
                 .filter(|&worker| self.can_ever_hold(task, worker))
                 .min_by_key(|&worker| (self.cluster.committed_by_hand(worker), worker)),
         }
+    }
+
+    /// How many changes of workers there have been: for [`changed_since`](Self::changed_since). 0 unless the strategy
+    /// declares [`Indexes::recent_changes`](crate::Indexes::recent_changes).
+    #[must_use]
+    pub fn worker_changes(&self) -> u64 {
+        self.cluster.recent.as_ref().map_or(0, RecentChanges::changes)
+    }
+
+    /// The workers whose room, devices, tasks or state have changed since [`worker_changes`](Self::worker_changes) was
+    /// `changes`, the latest first; all workers for 0. Fast if the strategy declares
+    /// [`Indexes::recent_changes`](crate::Indexes::recent_changes), and otherwise all workers.
+    pub fn changed_since(&self, changes: u64) -> impl Iterator<Item = WorkerId> + use<'a> {
+        let cluster = self.cluster;
+        let noted = cluster.recent.as_ref().map(|recent| recent.since(changes).map(worker_id));
+        let all = cluster.recent.is_none().then(|| cluster.worker_ids());
+        noted.into_iter().flatten().chain(all.into_iter().flatten())
     }
 
     /// Places every replica of `task` on the workers that `order` gives, as many on each as fit; `None` if they do

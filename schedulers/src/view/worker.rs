@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::cluster::{Cluster, WorkerRecord, WorkerState};
-use crate::model::{TaskId, Time, WorkerId, WorkerSpec};
+use crate::model::{Request, TaskId, Time, WorkerId, WorkerSpec};
 
 /// A worker to look at.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +60,12 @@ impl<'a> WorkerView<'a> {
     #[must_use]
     pub fn free_devices(&self) -> &'a [u32] {
         &self.record.devices
+    }
+
+    /// True if one replica of `request` fits now, as far as amounts tell.
+    #[must_use]
+    pub fn holds(&self, request: &Request) -> bool {
+        self.record.room.holds(request)
     }
 
     /// GPU left over all devices, in milli-GPU.

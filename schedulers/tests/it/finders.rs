@@ -13,7 +13,12 @@ pub(crate) fn check(cluster: &Cluster) {
     let running_before = running(cluster);
     for (best_fit, committed_work) in [(false, false), (false, true), (true, false), (true, true)] {
         let mut cluster = cluster.clone();
-        cluster.keep_indexes(Indexes { best_fit, committed_work, expected_ends: best_fit });
+        cluster.keep_indexes(Indexes {
+            best_fit,
+            committed_work,
+            expected_ends: best_fit,
+            recent_changes: best_fit,
+        });
         assert_eq!(running(&cluster), running_before, "the order of what runs does not depend on the index");
         check_as_is(&cluster);
     }

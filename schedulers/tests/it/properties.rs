@@ -22,10 +22,11 @@ fn edges() -> impl Strategy<Value = Vec<(u32, u32, u32)>> {
 }
 
 fn indexes() -> impl Strategy<Value = Indexes> {
-    any::<(bool, bool, bool)>().prop_map(|(best_fit, committed_work, expected_ends)| Indexes {
+    any::<[bool; 4]>().prop_map(|[best_fit, committed_work, expected_ends, recent_changes]| Indexes {
         best_fit,
         committed_work,
         expected_ends,
+        recent_changes,
     })
 }
 

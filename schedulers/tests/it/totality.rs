@@ -72,6 +72,7 @@ fn a_view_answers_for_tasks_and_workers_that_are_not_there() {
             best_fit: indexes,
             committed_work: indexes,
             expected_ends: indexes,
+            recent_changes: indexes,
         });
         for task in [gone, forged(7, 99), forged(7, 1), forged(u32::MAX, gone.slot() as u32)] {
             ask_without_task(&cluster, task);
@@ -120,6 +121,7 @@ fn a_cluster_without_workers_or_requests_of_nothing_is_no_special_case() {
             best_fit: indexes,
             committed_work: indexes,
             expected_ends: indexes,
+            recent_changes: indexes,
         });
         let view = cluster.view();
         assert_eq!(
@@ -140,7 +142,12 @@ fn amounts_at_the_end_of_the_range_do_not_overflow() {
     let most = u64::MAX;
     let capacity = Capacity { cpu_milli: most, memory_mib: most, storage_mib: most, gpus: 64 };
     let spec = WorkerSpec { capacity, ..WorkerSpec::default() };
-    let all = cloudai_schedulers::Indexes { best_fit: true, committed_work: true, expected_ends: true };
+    let all = cloudai_schedulers::Indexes {
+        best_fit: true,
+        committed_work: true,
+        expected_ends: true,
+        recent_changes: true,
+    };
     let config = config(|config| config.indexes = all);
     let mut cluster = Cluster::new(config, vec![spec.clone(), spec]).unwrap();
     let mut huge = job(0, 0, 10, 1).replicas(u32::MAX).spec;

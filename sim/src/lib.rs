@@ -91,7 +91,6 @@ pub mod bounds;
 pub mod engine;
 mod error;
 mod experiment;
-mod fragmentation;
 mod histogram;
 pub mod observers;
 pub mod result;
@@ -100,7 +99,6 @@ pub mod validate;
 pub use engine::{Hooks, RunStats, run};
 pub use error::SimError;
 pub use experiment::{Experiment, Run, compare};
-pub use fragmentation::TypicalTasks;
 
 /// The Rust code of the project's documents, compiled and run as doctests.
 #[cfg(doctest)]

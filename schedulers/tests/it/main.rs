@@ -23,6 +23,7 @@ mod remote;
 mod reservations;
 mod restart;
 mod rollouts;
+mod scores;
 mod support;
 mod totality;
 mod workers;

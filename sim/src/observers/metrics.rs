@@ -1,12 +1,12 @@
 //! The summary of a run: every metric is computed here, once, as `docs/metrics.md` defines it.
 
+use cloudai_schedulers::strategies::queue::place::gpu::fragmentation::TypicalTasks;
 use cloudai_schedulers::{Cluster, Duration, Placement, Time, Totals, WorkerId, WorkerState};
 use cloudai_workloads::{Needs, Scenario, Settings};
 use hdrhistogram::Histogram;
 
 use super::{Attempt, AttemptEnd, EndedWaiting, Observer};
 use crate::error::SimError;
-use crate::fragmentation::TypicalTasks;
 use crate::histogram::three_digits;
 use crate::result::{CdfPoint, Metrics};
 

@@ -11,6 +11,15 @@ use super::order::by_user::{ByUser, Measure};
 use super::order::{Fcfs, QueueOrder, keys};
 use super::place::PlacementRule;
 use super::place::fit::{BestFit, FirstFit, NextFit, Random, Spread, WorstFit};
+use super::place::gpu::clustering::GpuClustering;
+use super::place::gpu::fgd::Fgd;
+use super::place::gpu::named;
+use super::place::gpu::packing::GpuPacking;
+use super::place::gpu::random::GpuRandom;
+use super::place::gpu::rollout::GpuRollout;
+use super::place::score::{DotProduct, GpuBestFit, Tetris};
+use super::place::scored::Scored;
+use super::place::stranding::LeastFragmentation;
 use crate::{Duration, Kind, ParamInfo, ParamKind, Params, Scheduler, StrategyInfo};
 
 const FEITELSON: &str = "Feitelson, Rudolph 1995, Parallel Job Scheduling: Issues and Approaches";
@@ -116,6 +125,7 @@ pub const QUEUE: StrategyInfo = StrategyInfo {
             about: "order=las: attained service at which a task leaves the first queue, in GPU hours (core hours without GPU)",
             kind: ParamKind::Float { default: 1.0, min: 1e-6, max: 1e6 },
         },
+        ParamInfo { about: "placement=fgd: as of the strategy fgd", ..named::QUANTIZE },
     ],
     build: |params| {
         compose(params, params.choice("order"), params.choice("backfill"), params.choice("placement"))
@@ -147,13 +157,29 @@ pub const BACKFILLS: &[&str] =
     &["none", "skip", "easy", "conservative", "easy_predicted", "conservative_predicted"];
 
 /// The placement rules, by name.
-pub const PLACEMENTS: &[&str] = &["first_fit", "best_fit", "worst_fit", "next_fit", "random", "spread"];
+pub const PLACEMENTS: &[&str] = &[
+    "first_fit",
+    "best_fit",
+    "worst_fit",
+    "next_fit",
+    "random",
+    "spread",
+    "dot_product",
+    "tetris",
+    "least_fragmentation",
+    "gpu_random",
+    "gpu_clustering",
+    "gpu_packing",
+    "gpu_best_fit",
+    "fgd",
+    "gpu_rollout",
+];
 
 fn compose(params: &Params, order: &str, backfill: &str, placement: &str) -> Box<dyn Scheduler> {
     Box::new(Composed::boxed(
         order_named(order, params),
         backfill_named(backfill),
-        placement_named(placement),
+        placement_named(placement, params),
     ))
 }
 
@@ -197,13 +223,22 @@ fn backfill_named(name: &str) -> Box<dyn Backfilling> {
     }
 }
 
-fn placement_named(name: &str) -> Box<dyn PlacementRule> {
+fn placement_named(name: &str, params: &Params) -> Box<dyn PlacementRule> {
     match name {
         "best_fit" => Box::new(BestFit),
         "worst_fit" => Box::new(WorstFit),
         "next_fit" => Box::new(NextFit::default()),
         "random" => Box::new(Random),
         "spread" => Box::new(Spread),
+        "dot_product" => Box::new(Scored::new(DotProduct)),
+        "tetris" => Box::new(Scored::new(Tetris)),
+        "least_fragmentation" => Box::new(Scored::new(LeastFragmentation::default())),
+        "gpu_random" => Box::new(GpuRandom),
+        "gpu_clustering" => Box::new(Scored::new(GpuClustering)),
+        "gpu_packing" => Box::new(Scored::new(GpuPacking)),
+        "gpu_best_fit" => Box::new(Scored::new(GpuBestFit)),
+        "fgd" => Box::new(Scored::new(Fgd::new(params.bool("quantize")))),
+        "gpu_rollout" => Box::new(Scored::new(GpuRollout::default())),
         _ => Box::new(FirstFit),
     }
 }

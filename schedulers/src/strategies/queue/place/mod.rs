@@ -2,8 +2,16 @@
 //!
 //! - this file: the trait, and what a rule has to respect
 //! - [`fit`]: rules that take workers in an order: first, best, worst and next fit, random, spread
+//! - [`scored`]: rules that score every worker and take the best; [`score`]: scores over vectors of resources
+//! - [`gpu`]: sharing GPUs: fragmentation, packing, clustering, rollouts
+//! - [`stranding`]: least fragmentation, GPUs or not
 
 pub mod fit;
+pub mod gpu;
+mod sample;
+pub mod score;
+pub mod scored;
+pub mod stranding;
 
 use std::borrow::Cow;
 

@@ -36,11 +36,13 @@ pub enum Arrivals {
     Trace,
     /// The inflation protocol: all pods, shuffled, then draws with replacement until the GPU demand reaches
     /// `target` x the capacity. One arrives each second and runs for 10^7 s; one that does not fit is rejected
-    /// (the scenario says `on_full = "reject"`).
+    /// (the scenario says `on_full = "reject"`). The nodes are shuffled, too: many policies tie often and take the
+    /// lowest index then, and with the nodes in the order of the list, model by model, it would show (the paper's
+    /// artifact renames the nodes at random for the same end).
     Inflate {
         /// GPU demand over GPU capacity, above 0; the paper has 1.3.
         target: f64,
-        /// Decides order and draws.
+        /// Decides orders and draws.
         seed: u64,
     },
 }
@@ -53,7 +55,7 @@ pub enum Arrivals {
 /// 0 or cannot be reached, or if `out` is there already and not empty or cannot be written.
 pub fn import(nodes: &Path, pods: &Path, arrivals: Arrivals, out: &Path) -> Result<ImportReport, Problems> {
     let folder = NewFolder::create(out)?;
-    let workers = read_nodes(&Source::new(nodes)?)?;
+    let mut workers = read_nodes(&Source::new(nodes)?)?;
     let (mut kept, mut report) = (Vec::new(), ImportReport::default());
     let shapes = Shapes::new(&workers);
     for pod in read_pods(&Source::new(pods)?, &mut report)? {
@@ -71,6 +73,7 @@ pub fn import(nodes: &Path, pods: &Path, arrivals: Arrivals, out: &Path) -> Resu
         }
         Arrivals::Inflate { target, seed } => {
             kept = inflate(&kept, &workers, target, seed).map_err(|message| Problems::file(pods, message))?;
+            Sampler::new(seed, "openb-inflate-nodes").shuffle(&mut workers);
             format!("inflate --target {target} --seed {seed}")
         }
     };

@@ -157,7 +157,14 @@ fn the_openb_lists_are_read_whole() {
     assert_eq!((tasks.len(), scenario.workers.len()), (8152, 1213));
     let capacity: u64 = scenario.workers.iter().map(|worker| u64::from(worker.capacity.gpus)).sum();
     assert_eq!(capacity, 6212);
-    let (_, tasks) = import(Arrivals::Inflate { target: 1.3, seed: 1 }, "inflate");
+    let (inflated, tasks) = import(Arrivals::Inflate { target: 1.3, seed: 1 }, "inflate");
+    let names = |scenario: &Scenario| -> Vec<String> {
+        scenario.workers.iter().map(|worker| worker.name.clone()).collect()
+    };
+    let mut shuffled = names(&inflated);
+    assert_ne!(shuffled, names(&scenario), "nodes are shuffled, too");
+    shuffled.sort_unstable();
+    assert_eq!(shuffled, names(&scenario));
     let demand: u64 = tasks.iter().map(|task| u64::from(task.spec.request.gpu.milli())).sum();
     assert!((8_075_600..8_083_600).contains(&demand), "{demand}");
 }

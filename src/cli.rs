@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use cloudai_sim::oracle::Objective;
 use cloudai_workloads::Estimates;
 
 /// Compares scheduling strategies on a workload: simulates, measures, reports.
@@ -20,6 +21,9 @@ pub(crate) enum Command {
     /// Run strategies on a scenario and report how they compare
     #[command(after_help = SIMULATE_EXAMPLES)]
     Simulate(SimulateArgs),
+    /// Find the best schedule of a small scenario, and prove how good any can be
+    #[command(after_help = ORACLE_EXAMPLES)]
+    Oracle(OracleArgs),
     /// List the strategies, or describe one with its parameters
     #[command(after_help = "Examples:\n  cloudai strategies\n  cloudai strategies ai")]
     Strategies {
@@ -91,6 +95,9 @@ pub(crate) struct SimulateArgs {
     /// End every task at its own estimate
     #[arg(long)]
     pub(crate) kill_at_estimate: bool,
+    /// Look for the shortest makespan, too, and say how far each strategy is from it (up to 2000 tasks)
+    #[arg(long)]
+    pub(crate) oracle: bool,
     /// Override a setting of the scenario
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
@@ -153,6 +160,55 @@ pub(crate) struct ValidateArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<String>,
     /// Print the verdict as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const ORACLE_EXAMPLES: &str = "Examples:
+  cloudai oracle workloads/mixed-100x5
+  cloudai oracle workloads/dag-80x4 --objective mean_turnaround --out out/best
+  cloudai oracle my-scenario --schedules 1000000 --seed 7 --json";
+
+/// `cloudai oracle`.
+#[derive(Debug, Args)]
+pub(crate) struct OracleArgs {
+    /// A folder with tasks.csv and workers.csv, and perhaps scenario.toml, edges.csv, durations.csv
+    #[arg(required_unless_present_all = ["tasks", "workers"], conflicts_with_all = ["tasks", "workers"])]
+    pub(crate) scenario: Option<PathBuf>,
+    /// The tasks, instead of a folder
+    #[arg(long, value_name = "FILE", requires = "workers")]
+    pub(crate) tasks: Option<PathBuf>,
+    /// The workers, instead of a folder
+    #[arg(long, value_name = "FILE", requires = "tasks")]
+    pub(crate) workers: Option<PathBuf>,
+    /// What to minimise: makespan, mean_wait or mean_turnaround
+    #[arg(long, value_name = "NAME", default_value = "makespan")]
+    pub(crate) objective: Objective,
+    /// Schedules that the local search builds
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub(crate) schedules: u64,
+    /// Nodes that branch and bound visits, of small cases and of parts of others
+    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
+    pub(crate) nodes: u64,
+    /// End the search after this wall time; what is found then depends on the machine
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) time_limit: Option<f64>,
+    /// Seed of the local search [default: the scenario's, or 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// End every task at its own estimate
+    #[arg(long)]
+    pub(crate) kill_at_estimate: bool,
+    /// Override a setting of the scenario
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<String>,
+    /// Write a report with the schedule (oracle/assignments.csv) and oracle.json [default: none]
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Leave the plots out
+    #[arg(long)]
+    pub(crate) no_plots: bool,
+    /// Print what was found as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -41,7 +41,12 @@ impl std::error::Error for Violated {}
 pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
     match error.downcast_ref::<SimError>() {
         Some(SimError::Interrupted) => return ExitCode::from(130),
-        Some(SimError::Input(_) | SimError::Strategy(_) | SimError::BeyondHorizon { .. }) => {
+        Some(
+            SimError::Input(_)
+            | SimError::Strategy(_)
+            | SimError::BeyondHorizon { .. }
+            | SimError::Oracle { .. },
+        ) => {
             return ExitCode::from(2);
         }
         _ => {}

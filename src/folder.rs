@@ -89,7 +89,7 @@ fn not_a_report(place: &Path, entries: fs::ReadDir) -> Option<String> {
     let Ok(report) = cloudai_reports::load(place) else {
         return Some("no report.json of ours in it".to_owned());
     };
-    let files = ["report.json", "timing.json", "comparison.csv", "index.html"];
+    let files = ["report.json", "timing.json", "comparison.csv", "index.html", "oracle.json"];
     let in_strategy = ["assignments.csv", "metrics.json", "performance_metrics.txt"];
     for entry in entries {
         let Ok(name) = entry.map(|entry| entry.file_name()) else {

@@ -182,6 +182,9 @@ catalogue! {
     prediction_error, "Prediction error", Ratio, Lower, "Sum of |expected - actual run time| over the sum of actual run times, over completed tasks without an estimate.";
     lower_bound_s, "Bound on makespan", Seconds, Neither, "No schedule of all tasks can have a makespan below this: the largest of the area bound per resource with release times, the longest path through dependencies, and the longest task after its arrival.";
     gap_to_bound, "Makespan over its bound", Ratio, Lower, "Makespan over the bound on makespan; 1 is optimal. Not applicable if a task was rejected, cancelled, or failed other than by time limit.";
+    best_known_s, "Shortest makespan known", Seconds, Neither, "The shortest makespan that the oracle, which knows everything beforehand, or any strategy here has reached.";
+    best_known_bound_s, "Oracle's bound on makespan", Seconds, Neither, "No schedule of all tasks without preemption can have a makespan below this, as the oracle has proved.";
+    gap_to_best_known, "Makespan over the shortest known", Ratio, Lower, "Makespan over the shortest makespan known. Not applicable where the gap to the bound is not.";
     mean_turnaround_bound_s, "Bound on mean turnaround", Seconds, Neither, "No schedule of all tasks can have a mean turnaround below this: the larger of the mean fastest duration and, per resource, preemptive shortest remaining time on the squashed area.";
     gpu_allocation, "GPU allocation", Share, Higher, "Share of GPU capacity held after the pass at the last arrival.";
     gpu_fragmentation, "GPU fragmentation", Share, Lower, "Share of the GPU capacity then free that a typical task cannot use.";

@@ -20,6 +20,7 @@ const COLUMNS: &[(Source, &str, &str, u8)] = &[
     (Source::Metric("makespan_s"), "makespan", "Makespan", 0),
     (Source::Change("makespan_s"), "vs base", "vs baseline", 1),
     (Source::Metric("gap_to_bound"), "gap", "Gap", 2),
+    (Source::Metric("gap_to_best_known"), "to best", "To best known", 3),
     (Source::Metric("mean_wait_s"), "wait", "Mean wait", 3),
     (Source::Metric("p95_wait_s"), "p95 wait", "p95 wait", 9),
     (Source::Metric("mean_turnaround_s"), "turnaround", "Mean turnaround", 4),
@@ -55,6 +56,7 @@ impl Column {
     /// Its unit on the page, where there is more room than in a terminal.
     pub(crate) fn page_unit(&self) -> &'static str {
         match self.unit {
+            "x" if self.metric.key == "gap_to_best_known" => "× best",
             "x" => "× bound",
             "GPU %" => "%",
             unit => unit,
@@ -116,7 +118,7 @@ fn metric_cells(metric: &Metric, values: &[Value]) -> (&'static str, Vec<Cell>) 
         }
         Unit::Share if metric.key == "gpu_allocation" => ("GPU %", 0.01),
         Unit::Share => ("%", 0.01),
-        Unit::Ratio if metric.key == "gap_to_bound" => ("x", 1.0),
+        Unit::Ratio if matches!(metric.key, "gap_to_bound" | "gap_to_best_known") => ("x", 1.0),
         _ => ("", 1.0),
     };
     let decimals = match metric.unit {

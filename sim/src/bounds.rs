@@ -256,7 +256,7 @@ impl<'a> Bounding<'a> {
     }
 }
 
-fn can_hold(
+pub(crate) fn can_hold(
     worker: &WorkerSpec,
     constraint: ConstraintId,
     request: &Request,

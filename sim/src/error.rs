@@ -72,6 +72,20 @@ pub enum SimError {
         /// The last instant that can be simulated.
         horizon: Time,
     },
+    /// The scenario holds something that the oracle does not schedule.
+    #[error("the oracle cannot take this scenario: {reason}")]
+    Oracle {
+        /// What, and what was expected.
+        reason: String,
+    },
+    /// The oracle's schedule, run by the engine, gives another value than planned: a bug.
+    #[error("the oracle planned {planned} s, the engine measured {measured:?}")]
+    OracleDisagrees {
+        /// The objective as planned, in seconds.
+        planned: f64,
+        /// As measured.
+        measured: Option<f64>,
+    },
     /// A result file could not be written.
     #[error("cannot write {}: {source}", .path.display())]
     Write {

@@ -15,6 +15,7 @@ use crate::observers::assignments::Assignments;
 use crate::observers::gantt::Gantt;
 use crate::observers::metrics::MetricsObserver;
 use crate::observers::timeline::TimelineObserver;
+use crate::oracle::{self, Solution};
 use crate::result::{Comparison, Skipped, StrategyKind, StrategyResult, Timing};
 
 /// What to compare, and how.
@@ -31,6 +32,8 @@ pub struct Experiment<'a> {
     pub strategies: &'a [StrategySpec],
     /// The spec that the others are compared with, if it is among them.
     pub baseline: Option<&'a StrategySpec>,
+    /// Looks for the shortest makespan with these options, before anything runs. `None` does not.
+    pub oracle: Option<oracle::Options<'a>>,
     /// Where `<strategy>/assignments.csv` go; the folder exists. `None` writes none.
     pub out: Option<&'a Path>,
     /// Ends all runs when it becomes true.
@@ -48,7 +51,17 @@ impl<'a> Experiment<'a> {
         registry: &'a Registry,
         strategies: &'a [StrategySpec],
     ) -> Self {
-        Self { scenario, settings, registry, strategies, baseline: None, out: None, stop: None, ended: None }
+        Self {
+            scenario,
+            settings,
+            registry,
+            strategies,
+            baseline: None,
+            oracle: None,
+            out: None,
+            stop: None,
+            ended: None,
+        }
     }
 }
 
@@ -77,12 +90,25 @@ pub fn compare(experiment: &Experiment<'_>) -> Result<Run, SimError> {
         }
     }
     let bounds = Bounds::of(experiment.scenario, experiment.settings)?;
+    let look =
+        |options: &oracle::Options<'_>| oracle::solve(experiment.scenario, experiment.settings, options);
+    let solution = experiment.oracle.as_ref().map(look).transpose()?;
     let outcomes: Vec<Result<(StrategyResult, Timing), SimError>> = runnable
         .into_par_iter()
-        .map(|(spec, strategy)| run_one(experiment, spec, strategy, bounds))
+        .map(|(spec, strategy)| {
+            let kind = match experiment.registry.get(&spec.name)?.kind {
+                Kind::Immediate => StrategyKind::Immediate,
+                Kind::Queue => StrategyKind::Queue,
+                Kind::Other => StrategyKind::Other,
+            };
+            run_one(experiment, spec, kind, strategy, bounds)
+        })
         .collect();
-    let (strategies, timings): (Vec<_>, Vec<_>) =
+    let (mut strategies, timings): (Vec<_>, Vec<_>) =
         outcomes.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    if let Some(solution) = &solution {
+        hold_against(solution, &mut strategies);
+    }
     let scenario = experiment.scenario;
     let ran = |spec: &&StrategySpec| {
         strategies.iter().any(|result: &StrategyResult| result.spec == spec.to_string())
@@ -99,6 +125,18 @@ pub fn compare(experiment: &Experiment<'_>) -> Result<Run, SimError> {
         skipped,
     };
     Ok(Run { comparison, timings })
+}
+
+/// Says how far every strategy is from the shortest makespan known, which may be one of theirs.
+fn hold_against(solution: &Solution, strategies: &mut [StrategyResult]) {
+    let whole = strategies.iter().filter(|result| result.metrics.gap_to_bound.is_some());
+    let shortest = whole.filter_map(|result| result.metrics.makespan_s).fold(solution.best_s(), f64::min);
+    for StrategyResult { metrics, .. } in strategies {
+        metrics.best_known_s = Some(shortest);
+        metrics.best_known_bound_s = Some(solution.bound_s());
+        let makespan = metrics.makespan_s.filter(|_| metrics.gap_to_bound.is_some() && shortest > 0.0);
+        metrics.gap_to_best_known = makespan.map(|makespan| makespan / shortest);
+    }
 }
 
 /// What the scenario needs and the strategy lacks.
@@ -137,9 +175,10 @@ fn foreknowledge(experiment: &Experiment<'_>) -> String {
     }
 }
 
-fn run_one(
+pub(crate) fn run_one(
     experiment: &Experiment<'_>,
     spec: &StrategySpec,
+    kind: StrategyKind,
     mut strategy: Box<dyn Scheduler>,
     bounds: Bounds,
 ) -> Result<(StrategyResult, Timing), SimError> {
@@ -164,11 +203,7 @@ fn run_one(
     let result = StrategyResult {
         spec: name,
         folder,
-        kind: match experiment.registry.get(&spec.name)?.kind {
-            Kind::Immediate => StrategyKind::Immediate,
-            Kind::Queue => StrategyKind::Queue,
-            Kind::Other => StrategyKind::Other,
-        },
+        kind,
         wait_cdf: metrics.wait_cdf(),
         metrics: summary,
         timeline: timeline.into_timeline(),

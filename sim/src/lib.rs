@@ -14,6 +14,7 @@
 //! - [`engine`]: the loop; [`observers`]: how results leave a run; [`result`]: what they are
 //! - [`validate`]: whether a schedule, from any source, keeps the rules
 //! - [`bounds`]: no schedule of any strategy does better than this
+//! - [`oracle`]: the best schedule that can be found for a small scenario, with a proof of how good any can be
 //!
 //! The same scenario, settings, seed and strategy give the same results to the last bit, on any number of threads.
 //! Wall-clock measurements are kept apart, in [`result::Timing`].
@@ -93,6 +94,7 @@ mod error;
 mod experiment;
 mod histogram;
 pub mod observers;
+pub mod oracle;
 pub mod result;
 pub mod validate;
 

@@ -78,6 +78,12 @@ pub struct Metrics {
     pub lower_bound_s: Option<f64>,
     /// Makespan over `lower_bound_s`; `None` if a task was rejected, cancelled or failed other than by time limit.
     pub gap_to_bound: Option<f64>,
+    /// The shortest makespan known: the oracle's, or that of a strategy that ran every task; `None` without the oracle.
+    pub best_known_s: Option<f64>,
+    /// No schedule of all tasks without preemption has a shorter makespan, as the oracle has proved.
+    pub best_known_bound_s: Option<f64>,
+    /// Makespan over `best_known_s`; `None` where `gap_to_bound` is.
+    pub gap_to_best_known: Option<f64>,
     /// No schedule of all tasks can have a mean turnaround below this.
     pub mean_turnaround_bound_s: Option<f64>,
     /// Share of GPU capacity held after the pass at the last arrival; `None` without GPUs.

@@ -2,6 +2,7 @@
 
 mod generate;
 mod import;
+mod oracle;
 mod scenario;
 mod simulate;
 mod strategies;
@@ -25,6 +26,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
     match command {
         Command::Simulate(args) => simulate::run(&args, &registry),
         Command::Validate(args) => validate::run(&args),
+        Command::Oracle(args) => oracle::run(&args, &registry),
         Command::Generate(args) => generate::run(&args),
         Command::Import(command) => import::run(&command),
         Command::Strategies { name } => strategies::run(name.as_deref(), &registry),

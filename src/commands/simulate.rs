@@ -4,8 +4,9 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cloudai_reports::{Options, TableStyle};
+use cloudai_reports::{Options as ReportOptions, TableStyle};
 use cloudai_schedulers::{Registry, StrategySpec};
+use cloudai_sim::oracle::Options;
 use cloudai_sim::{Experiment, Run};
 use cloudai_workloads::Scenario;
 
@@ -45,12 +46,17 @@ pub(super) fn run(args: &SimulateArgs, registry: &Registry) -> Result<()> {
     experiment.baseline = baseline.as_ref();
     experiment.out = Some(draft.path());
     experiment.stop = Some(stop);
+    if args.oracle {
+        let mut options = Options::default();
+        (options.seed, options.stop) = (settings.seed, Some(stop));
+        experiment.oracle = Some(options);
+    }
     let progress = Progress::start(scenario.tasks * strategies.len() as u64);
     experiment.ended = Some(progress.count());
     let run = with_jobs(args.jobs, || cloudai_sim::compare(&experiment))??;
     drop(progress);
 
-    let options = Options::default().with_plots(!args.no_plots);
+    let options = ReportOptions::default().with_plots(!args.no_plots);
     cloudai_reports::write(&run.comparison, draft.path(), &options)?;
     let timings = serde_json::to_string_pretty(&run.timings)?;
     let timing_file = draft.path().join("timing.json");

@@ -14,6 +14,7 @@ mod failures;
 mod folders;
 #[cfg(unix)]
 mod interrupted;
+mod oracle;
 mod report;
 mod simulate;
 mod streams;

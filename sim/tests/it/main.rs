@@ -19,6 +19,7 @@ mod instants;
 mod kth_sp2;
 mod limits;
 mod observers;
+mod oracle;
 mod preempting;
 mod preemption;
 mod properties;

@@ -54,6 +54,21 @@ pub(crate) fn bounds_sentence(comparison: &Comparison) -> Option<String> {
     }
 }
 
+/// What the oracle found, in a sentence.
+pub(crate) fn oracle_sentence(comparison: &Comparison) -> Option<String> {
+    let known = bound(comparison, |m| m.best_known_s)?;
+    let proved = bound(comparison, |m| m.best_known_bound_s)?;
+    let proof = if known <= proved {
+        "none is shorter without preemption".to_owned()
+    } else {
+        format!("without preemption none is below {}", duration_at_least(proved))
+    };
+    Some(format!(
+        "Shortest makespan known, by an oracle that knows everything beforehand: {}; {proof}.",
+        duration(known)
+    ))
+}
+
 /// The best batch-mode queue beside the baseline in a sentence: a weak baseline flatters.
 pub(crate) fn queue_sentence(comparison: &Comparison) -> Option<String> {
     let queue = best_queue(comparison)?;

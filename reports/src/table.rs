@@ -88,6 +88,7 @@ fn notes(comparison: &Comparison, style: TableStyle, out: &mut String) {
     let mut lines = Vec::new();
     lines.extend(analysis::unequal_sentence(comparison));
     lines.extend(analysis::bounds_sentence(comparison));
+    lines.extend(analysis::oracle_sentence(comparison));
     lines.extend(analysis::queue_sentence(comparison));
     if let (Some(spec), None) = (&comparison.baseline, analysis::baseline(comparison)) {
         lines.push(format!("The baseline {spec} did not run."));

@@ -47,6 +47,7 @@ pub(super) fn results(out: &mut String, comparison: &Comparison) {
     sentences.extend(winner(comparison));
     sentences.extend(analysis::unequal_sentence(comparison));
     sentences.extend(analysis::bounds_sentence(comparison));
+    sentences.extend(analysis::oracle_sentence(comparison));
     sentences.extend(analysis::queue_sentence(comparison));
     if let (Some(spec), None) = (&comparison.baseline, analysis::baseline(comparison)) {
         sentences.push(format!("The baseline {spec} did not run."));

@@ -9,8 +9,8 @@ use crate::error::SimError;
 /// A worker that cannot run the job: longer than anything that occurs.
 pub(super) const UNABLE: u64 = u64::MAX;
 
-/// Sums of all runs stay below this, so that no time of any schedule leaves 64 bits.
-const LONGEST: u128 = 1 << 62;
+/// Sums of all runs stay below this, so that no time of any schedule leaves 64 bits, and no sum of a bound 127.
+const LONGEST: u128 = 1 << 56;
 
 /// A task, with all that is true of it. Times in microseconds.
 #[derive(Clone, Debug, Default)]
@@ -103,7 +103,7 @@ impl Model {
         let transfers: u128 = scenario.edges.iter().map(|edge| u128::from(edge.transfer.micros())).sum();
         let runs: u128 = model.jobs.iter().map(|job| u128::from(job.longest())).sum();
         if u128::from(scenario.last_arrival.micros()) + runs + transfers > LONGEST {
-            return refuse("its run times add up to more than 2^62 microseconds".to_owned());
+            return refuse("its run times add up to more than 2^56 microseconds (2283 years)".to_owned());
         }
         model.twin = (0..model.workers.len()).map(|worker| model.first_twin(scenario, worker)).collect();
         model.topological = model.sort();

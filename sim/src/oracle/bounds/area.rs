@@ -24,8 +24,8 @@ use super::Proof;
 use super::shares::Shares;
 use super::windows::Windows;
 
-/// At most so many different instants, and as many tails, are tried as the ends of intervals.
-const MOST_ENDS: usize = 40;
+/// Jobs x workers x ends of intervals that are tried: where there are many of the former, fewer of the latter.
+const EFFORT: usize = 20_000;
 
 /// Intervals for which weights are sought.
 const INTERVALS: usize = 8;
@@ -108,16 +108,17 @@ fn longest_path(model: &Model, windows: &Windows) -> u64 {
 /// Intervals that begin at some head and end at some tail.
 fn intervals(model: &Model, windows: &Windows) -> Vec<Interval> {
     let jobs = 0..model.jobs.len();
-    let froms = thinned(jobs.clone().map(|job| windows.head(job)).collect());
-    let afters = thinned(jobs.map(|job| windows.tail(job)).chain([0]).collect());
+    let most = (EFFORT / (model.jobs.len() * model.workers.len()).max(1)).clamp(4, 40);
+    let froms = thinned(jobs.clone().map(|job| windows.head(job)).collect(), most);
+    let afters = thinned(jobs.map(|job| windows.tail(job)).chain([0]).collect(), most);
     froms.iter().flat_map(|&from| afters.iter().map(move |&after| Interval { from, after })).collect()
 }
 
-/// At most [`MOST_ENDS`] of the different values, evenly by rank, the least among them.
-fn thinned(mut values: Vec<u64>) -> Vec<u64> {
+/// At most so many of the different values, evenly by rank, the least among them.
+fn thinned(mut values: Vec<u64>, most: usize) -> Vec<u64> {
     values.sort_unstable();
     values.dedup();
-    let step = values.len().div_ceil(MOST_ENDS).max(1);
+    let step = values.len().div_ceil(most).max(1);
     values.into_iter().step_by(step).collect()
 }
 
@@ -215,10 +216,11 @@ fn ascend(model: &Model, windows: &Windows, shares: &Shares, interval: Interval,
 
 /// The bound from jobs that exclude each other.
 fn exclusion(model: &Model, windows: &Windows, interval: Interval) -> u64 {
-    let open = |job: usize| windows.able(job).fold(0u128, |set, (worker, _)| set | 1 << (worker % 128));
+    // Sets of workers are sets of bits; beyond them this bound says nothing.
     if model.workers.len() > 128 {
         return 0;
     }
+    let open = |job: usize| windows.able(job).fold(0u128, |set, (worker, _)| set | 1 << worker);
     let jobs = 0..model.jobs.len();
     let least = |job: usize| {
         let inside = windows.able(job).map(|(w, _)| windows.inside(job, w, interval.from, interval.after));

@@ -34,6 +34,9 @@ use super::windows::Windows;
 /// Weights that are tried.
 const TRIES: u32 = 400;
 
+/// Weights that add up to more are halved, all of them: only their ratios count.
+const MOST_WEIGHT: u64 = 1 << 40;
+
 /// A job whose work on the one machine is less than its time divided by these is left out, in turn; 0: none is.
 const LEAST_WORK: [u64; 7] = [0, 4096, 256, 64, 32, 16, 8];
 
@@ -55,7 +58,11 @@ pub(super) fn bound(model: &Model, objective: Objective, windows: &Windows) -> (
     let mut rng = Pcg64::seed_from_u64(0);
     for _ in 0..TRIES {
         let column = rng.random_range(0..weights.len());
-        let whole: u64 = weights.iter().sum();
+        let mut whole: u64 = weights.iter().sum();
+        while whole > MOST_WEIGHT {
+            weights.iter_mut().for_each(|weight| *weight /= 2);
+            whole = weights.iter().sum();
+        }
         let old = weights[column];
         weights[column] = match rng.random_range(0..4) {
             0 => old / 2,

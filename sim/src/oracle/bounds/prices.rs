@@ -28,6 +28,10 @@ use super::windows::Windows;
 /// A price of one, in the unit that prices are counted in.
 const ONE: i128 = 1 << 20;
 
+/// The highest price. Times are below 2^57, shares at most 2^20, a worker has at most 2^5 columns: all sums over 2^11 jobs
+/// stay within 127 bits.
+const DEAREST: i64 = 1 << 30;
+
 /// A microsecond of cost, in the unit that costs with prices are counted in.
 const COST: i128 = ONE * WHOLE as i128;
 
@@ -146,7 +150,7 @@ impl Relaxation<'_> {
             }
             let scale = length * (target - value) as f64 / steepness;
             for (price, slope) in prices.iter_mut().zip(&direction) {
-                *price = (*price + (scale * slope) as i64).clamp(0, 1 << 36);
+                *price = (*price + (scale * slope) as i64).clamp(0, DEAREST);
             }
         }
         u128::try_from((best + COST - 1) / COST).unwrap_or(0)
@@ -175,7 +179,7 @@ impl Relaxation<'_> {
             for (column, share) in self.columns(job, choice.worker) {
                 for step in self.steps_within(choice.at, choice.end) {
                     let (from, to) = (self.grid[step].max(choice.at), self.grid[step + 1].min(choice.end));
-                    usage[column * steps + step] += (share * (to - from)) as f64;
+                    usage[column * steps + step] += share as f64 * (to - from) as f64;
                 }
             }
         }

@@ -81,7 +81,7 @@ impl Shares {
         for function in 0..FUNCTIONS {
             for amount in amounts {
                 let weight = |&(worker, of): &(usize, usize)| {
-                    if of == function { amount(&model.workers[worker]).min(1 << 40) } else { 0 }
+                    if of == function { amount(&model.workers[worker]).min(1 << 24) } else { 0 }
                 };
                 let weights: Vec<u64> = self.columns.iter().map(weight).collect();
                 if weights.iter().any(|&weight| weight > 0) {

@@ -175,4 +175,4 @@ pub use index::Indexes;
 pub use model::*;
 pub use registry::{Kind, ParamInfo, ParamKind, Params, Registry, RegistryError, StrategyInfo, StrategySpec};
 pub use scheduler::{Capabilities, Scheduler};
-pub use view::{ClusterView, TaskView, WorkerView};
+pub use view::{ClusterView, Input, InputState, TaskView, WorkerView};

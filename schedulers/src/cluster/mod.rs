@@ -36,6 +36,7 @@ use std::sync::Arc;
 pub(crate) use apply::distinct_workers;
 pub use decision::{Decision, DecisionBatch, Refusal, Resource};
 pub use event::{ClusterEvent, Effect, Event, EventError, FailureReason};
+pub(crate) use graph::Outcome;
 pub(crate) use losses::Setback;
 pub use placement::{DeviceSet, Part, Placement, choose_devices};
 pub use queue::QueueCursor;

@@ -149,6 +149,9 @@ impl Registry {
                 strategies::preempt::priority::INFO,
                 strategies::preempt::srpt::INFO,
                 strategies::preempt::las::INFO,
+                strategies::dag::heft::INFO,
+                strategies::dag::cpop::INFO,
+                strategies::dag::peft::INFO,
             ],
         }
     }

@@ -1,11 +1,14 @@
 //! What a strategy may see.
 //!
-//! - this file: the cluster as a whole; [`task`], [`worker`]: one of them; [`find`]: finding workers for a task
+//! - this file: the cluster as a whole; [`task`], [`worker`]: one of them; [`find`]: finding workers for a task;
+//!   [`input`]: what a task needs from its predecessors
 
 mod find;
+mod input;
 mod task;
 mod worker;
 
+pub use input::{Input, InputState};
 pub use task::TaskView;
 pub use worker::WorkerView;
 
@@ -125,6 +128,13 @@ impl<'a> ClusterView<'a> {
     #[must_use]
     pub fn run_on(&self, task: TaskId, worker: WorkerId, nominal: Duration) -> Duration {
         self.cluster.run_time_on(task, worker, nominal)
+    }
+
+    /// True if run times of single pairs of task and worker may be known, so that two workers of one speed need not be
+    /// alike.
+    #[must_use]
+    pub const fn has_known_run_times(&self) -> bool {
+        self.cluster.config().known_run_times.is_some()
     }
 
     /// How long a start takes, as far as is known.

@@ -12,6 +12,7 @@
 mod backfilling;
 mod bounds;
 mod checkpoints;
+mod dag;
 mod determinism;
 mod errors;
 mod failures;

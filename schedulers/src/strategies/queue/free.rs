@@ -127,6 +127,18 @@ impl Free {
         }
     }
 
+    /// The most of both in each amount; devices are left alone.
+    pub(crate) fn widen_amounts(&mut self, other: &Self) {
+        self.cpu_milli = self.cpu_milli.max(other.cpu_milli);
+        self.memory_mib = self.memory_mib.max(other.memory_mib);
+        self.storage_mib = self.storage_mib.max(other.storage_mib);
+    }
+
+    /// True if any cpu is free.
+    pub(crate) const fn has_cpu(&self) -> bool {
+        self.cpu_milli > 0
+    }
+
     /// The least of both, resource by resource and device by device.
     pub(crate) fn narrow(&mut self, other: &Self) {
         self.cpu_milli = self.cpu_milli.min(other.cpu_milli);

@@ -271,6 +271,29 @@ pub(crate) enum ImportCommand {
         #[arg(long, short, value_name = "DIR")]
         out: PathBuf,
     },
+    /// A workflow in the WfFormat of WfCommons (JSON, schema 1.5 and older)
+    #[command(
+        after_help = "Example:\n  cloudai import wfcommons montage-chameleon-2mass-01d-001.json --machines 8 --out montage"
+    )]
+    Wfcommons {
+        /// The workflow
+        file: PathBuf,
+        /// So many equal machines instead of those of the file [default: the file's, or 4 if it has none]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        machines: Option<u32>,
+        /// Cores of such a machine, and of one that the file says nothing of
+        #[arg(long, value_name = "C", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        cores: u32,
+        /// Its memory in GB
+        #[arg(long, value_name = "GB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        memory_gb: u32,
+        /// How fast files move between machines, in MB/s (10^6 bytes)
+        #[arg(long, value_name = "MB/S", default_value_t = 125.0)]
+        bandwidth: f64,
+        /// The folder to make
+        #[arg(long, short, value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 /// Where arrival times come from.

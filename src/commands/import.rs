@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use cloudai_workloads::{ImportReport, openb, swf};
+use cloudai_workloads::{ImportReport, openb, swf, wfcommons};
 
 use crate::cli::{ArrivalsArg, ImportCommand};
 use crate::failure::{Usage, tell};
@@ -25,8 +25,26 @@ pub(super) fn run(command: &ImportCommand) -> Result<()> {
             };
             summarise(&openb::import(nodes, pods, arrivals, out)?, out);
         }
+        ImportCommand::Wfcommons { file, machines, cores, memory_gb, bandwidth, out } => {
+            let options = wfcommons::Options {
+                machines: *machines,
+                cores: *cores,
+                memory_gb: *memory_gb,
+                bytes_per_s: bytes_per_s(*bandwidth)?,
+            };
+            summarise(&wfcommons::import(file, options, out)?, out);
+        }
     }
     Ok(())
+}
+
+/// A bandwidth in MB/s, as whole bytes per second.
+fn bytes_per_s(bandwidth: f64) -> Result<u64> {
+    if !(1e-6..=1e12).contains(&bandwidth) {
+        return Err(Usage(format!("--bandwidth {bandwidth}: expected MB/s, 0.000001 to 10^12")).into());
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 10^18")]
+    Ok((bandwidth * 1e6).round() as u64)
 }
 
 /// What was kept, dropped and changed, on stderr.

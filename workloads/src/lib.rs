@@ -46,7 +46,8 @@
 //! - [`Settings`] and [`Estimates`]: how a scenario is to be run, and which estimates strategies see
 //! - [`Problems`]: what is wrong with an input, up to twenty problems of a file
 //! - writing: [`TaskWriter`] and [`write_workers`]
-//! - making scenarios: [`generate`] from stated distributions, [`swf`] and [`openb`] from published logs
+//! - making scenarios: [`generate`] from stated distributions; [`swf`], [`openb`] and [`wfcommons`] from published
+//!   logs and workflows
 //!
 //! The folders `mixed-100x5`, `ml-60x4` and `dag-80x4` beside the sources are scenarios that [`generate`]
 //! made, with the command in their `scenario.toml`.
@@ -75,6 +76,7 @@ mod stream;
 pub mod swf;
 mod table;
 mod task;
+pub mod wfcommons;
 mod workers;
 mod write;
 

@@ -7,3 +7,4 @@ mod importing;
 mod properties;
 mod reading;
 mod support;
+mod wfcommons;

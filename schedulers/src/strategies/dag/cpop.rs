@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::online::ListScheduler;
+use super::online::{ListScheduler, REPLAN};
 use super::plan::Guide;
 use super::problem::Problem;
 use super::rank;
@@ -16,8 +16,8 @@ pub const INFO: StrategyInfo = StrategyInfo {
     kind: Kind::Other,
     source: "CPOP (Topcuoglu, Hariri, Wu 2002, IEEE TPDS 13(3)), insertion-based",
     complexity: "a plan of N tasks with E edges: O(N log N + E + N W) searches of a worker's timeline",
-    params: &[],
-    build: |_: &Params| Box::new(ListScheduler::new(guide)),
+    params: &[REPLAN],
+    build: |params: &Params| Box::new(ListScheduler::new(guide, params.count(REPLAN.name))),
 };
 
 /// The highest sum of upward and downward rank first; the tasks of the critical path on the worker that runs them in the

@@ -7,12 +7,16 @@ use super::plan::{Guide, Place, Timelines, plan};
 use super::problem::Problem;
 use super::turns::{Next, Turn, Turns};
 use crate::{
-    Capabilities, ClusterEvent, ClusterView, InputState, Placement, Scheduler, SchedulingContext, TaskId,
-    TaskState, Time, WorkerId, WorkerState, WorkloadProfile,
+    Capabilities, ClusterEvent, ClusterView, InputState, ParamInfo, ParamKind, Placement, Scheduler,
+    SchedulingContext, TaskId, TaskState, Time, WorkerId, WorkerState, WorkloadProfile,
 };
 
-/// Once the tasks concerned by changes are one in so many of those that wait, everything is planned anew.
-const REPLAN_SHARE: usize = 8;
+/// When everything that waits is planned anew.
+pub(super) const REPLAN: ParamInfo = ParamInfo {
+    name: "replan",
+    about: "everything is planned anew once one in so many of the waiting tasks is concerned by changes",
+    kind: ParamKind::Int { default: 8, min: 1, max: 1_000_000 },
+};
 
 /// Where a waiting task is to run, and its turn there.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +30,8 @@ struct Planned {
 #[derive(Clone, Debug)]
 pub struct ListScheduler {
     guide: fn(&Problem<'_>) -> Guide,
+    /// [`REPLAN`].
+    share: usize,
     classes: Classes,
     timelines: Timelines,
     /// Waiting tasks that have a place, by slot.
@@ -51,9 +57,10 @@ pub struct ListScheduler {
 }
 
 impl ListScheduler {
-    pub(super) fn new(guide: fn(&Problem<'_>) -> Guide) -> Self {
+    pub(super) fn new(guide: fn(&Problem<'_>) -> Guide, share: usize) -> Self {
         Self {
             guide,
+            share,
             classes: Classes::default(),
             timelines: Timelines::default(),
             planned: Vec::new(),
@@ -124,7 +131,8 @@ impl ListScheduler {
     /// Plans what is to be planned: everything that waits if enough has changed, else the tasks concerned, into the gaps
     /// of the plan as it stands.
     fn replan(&mut self, view: &ClusterView<'_>) {
-        if self.restart || self.changes * REPLAN_SHARE >= self.waiting + self.homeless.len() {
+        let whole = self.waiting + self.homeless.len();
+        if self.restart || self.changes.saturating_mul(self.share) >= whole {
             self.restart = false;
             self.changes = 0;
             self.planned.clear();
@@ -268,7 +276,7 @@ impl Scheduler for ListScheduler {
     }
 
     fn attach(&mut self, view: &ClusterView<'_>, _: &WorkloadProfile) {
-        *self = Self::new(self.guide);
+        *self = Self::new(self.guide, self.share);
         self.classes = Classes::of(view);
     }
 

@@ -1,6 +1,6 @@
 //! `peft`: predict earliest finish time.
 
-use super::online::ListScheduler;
+use super::online::{ListScheduler, REPLAN};
 use super::plan::Guide;
 use super::problem::Problem;
 use crate::{Duration, Kind, Params, StrategyInfo};
@@ -13,8 +13,8 @@ pub const INFO: StrategyInfo = StrategyInfo {
     kind: Kind::Other,
     source: "PEFT (Arabnejad, Barbosa 2014, IEEE TPDS 25(3))",
     complexity: "a plan of N tasks with E edges, C classes of workers: O(E C + N log N + N W) searches of a timeline",
-    params: &[],
-    build: |_: &Params| Box::new(ListScheduler::new(guide)),
+    params: &[REPLAN],
+    build: |params: &Params| Box::new(ListScheduler::new(guide, params.count(REPLAN.name))),
 };
 
 /// The highest mean optimistic cost first; each where its finish and the optimistic cost from there on are the least.

@@ -43,7 +43,10 @@ pub(super) struct Timelines(Vec<Option<Timeline>>);
 
 impl Timelines {
     fn get(&mut self, view: &ClusterView<'_>, worker: WorkerId) -> Option<&mut Timeline> {
-        let entry = self.entry(worker);
+        if worker.index() >= self.0.len() {
+            self.0.resize(worker.index() + 1, None);
+        }
+        let entry = &mut self.0[worker.index()];
         if entry.is_none() {
             *entry = Timeline::of(view, worker);
         }
@@ -52,14 +55,9 @@ impl Timelines {
 
     /// To be made anew when it is next looked at.
     pub(super) fn forget(&mut self, worker: WorkerId) {
-        *self.entry(worker) = None;
-    }
-
-    fn entry(&mut self, worker: WorkerId) -> &mut Option<Timeline> {
-        if worker.index() >= self.0.len() {
-            self.0.resize(worker.index() + 1, None);
+        if let Some(entry) = self.0.get_mut(worker.index()) {
+            *entry = None;
         }
-        &mut self.0[worker.index()]
     }
 }
 

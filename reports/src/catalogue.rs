@@ -186,6 +186,9 @@ catalogue! {
     best_known_bound_s, "Oracle's bound on makespan", Seconds, Neither, "No schedule of all tasks without preemption can have a makespan below this, as the oracle has proved.";
     gap_to_best_known, "Makespan over the shortest known", Ratio, Lower, "Makespan over the shortest makespan known. Not applicable where the gap to the bound is not.";
     mean_turnaround_bound_s, "Bound on mean turnaround", Seconds, Neither, "No schedule of all tasks can have a mean turnaround below this: the larger of the mean fastest duration and, per resource, preemptive shortest remaining time on the squashed area.";
+    speedup, "Speed-up", Ratio, Higher, "The least time in which one worker runs all tasks one after the other, over the makespan. Not applicable without dependencies, or if no worker can hold each task.";
+    efficiency, "Efficiency", Ratio, Higher, "Speed-up over the number of workers; above 1 where workers run several tasks at once.";
+    schedule_length_ratio, "Schedule length ratio", Ratio, Lower, "Mean over the workflows (tasks that hang together by dependencies) of the time from first arrival to last end over the critical path with each task on its fastest worker and transfers 0; 1 is optimal.";
     gpu_allocation, "GPU allocation", Share, Higher, "Share of GPU capacity held after the pass at the last arrival.";
     gpu_fragmentation, "GPU fragmentation", Share, Lower, "Share of the GPU capacity then free that a typical task cannot use.";
 }

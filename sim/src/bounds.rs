@@ -8,10 +8,12 @@
 //!   on the squashed area (Schrage 1968 proves it optimal on one machine; the whole cluster is taken as one).
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
-use cloudai_schedulers::{Constraint, ConstraintId, Duration, Request, Speed, Time, WorkerSpec};
-use cloudai_workloads::{Durations, Problems, Scenario, Settings, Task};
+use cloudai_schedulers::{Duration, Time, WorkerSpec};
+use cloudai_workloads::{Problems, Scenario, Settings, Task};
+
+use crate::fastest::RunTimes;
 
 /// The bounds of a workload on its cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -114,13 +116,10 @@ fn wide(sum: u128) -> f64 {
 /// Collects tasks, in order of arrival.
 struct Bounding<'a> {
     scenario: &'a Scenario,
-    kill: bool,
+    runs_on: RunTimes<'a>,
     startup_latency: Duration,
-    durations: Option<&'a Durations>,
     /// Cpu, memory, storage, GPU.
     dimensions: [Squashed; 4],
-    /// The fastest worker that can hold a shape.
-    fastest: HashMap<(Request, ConstraintId), Speed>,
     /// Earliest ends by task index, kept only where tasks depend on each other.
     own: Vec<(Time, Duration)>,
     longest: Time,
@@ -131,10 +130,10 @@ struct Bounding<'a> {
 
 impl<'a> Bounding<'a> {
     fn new(scenario: &'a Scenario, settings: &Settings) -> Self {
-        let durations = scenario.durations.as_ref();
+        let durations = scenario.durations.is_some();
         let rate = |amount: fn(&WorkerSpec) -> u64| {
             let scaled = |worker: &WorkerSpec| {
-                let speed = if durations.is_some() { UNIT } else { u128::from(worker.speed.millionths()) };
+                let speed = if durations { UNIT } else { u128::from(worker.speed.millionths()) };
                 u128::from(amount(worker)) * speed
             };
             Squashed::new(scenario.workers.iter().map(scaled).sum())
@@ -142,16 +141,14 @@ impl<'a> Bounding<'a> {
         let own = if scenario.edges.is_empty() { 0 } else { usize::try_from(scenario.tasks).unwrap_or(0) };
         Self {
             scenario,
-            kill: settings.kill_at_estimate,
+            runs_on: RunTimes::new(scenario, settings),
             startup_latency: settings.startup_latency,
-            durations,
             dimensions: [
                 rate(|worker| worker.capacity.cpu_milli),
                 rate(|worker| worker.capacity.memory_mib),
                 rate(|worker| worker.capacity.storage_mib),
                 rate(|worker| worker.capacity.gpu_milli()),
             ],
-            fastest: HashMap::new(),
             own: vec![(Time::ZERO, Duration::ZERO); own],
             longest: Time::ZERO,
             runs: 0,
@@ -159,19 +156,11 @@ impl<'a> Bounding<'a> {
         }
     }
 
-    /// The nominal time that the task runs before it ends or is killed.
-    fn nominal(&self, task: &Task) -> Duration {
-        match task.spec.estimate {
-            Some(estimate) if self.kill => task.duration.min(estimate),
-            _ => task.duration,
-        }
-    }
-
     fn add(&mut self, task: &Task) {
         let spec = &task.spec;
-        let fastest = self.fastest_run(task);
+        let fastest = self.runs_on.fastest(task);
         // Work at unit rate: with a table of durations the least over the workers, else the nominal time.
-        let work = if self.durations.is_some() { fastest } else { self.nominal(task) };
+        let work = if self.scenario.durations.is_some() { fastest } else { self.runs_on.nominal(task) };
         let work = u128::from(work.micros()) * UNIT * u128::from(spec.replicas);
         let request = &spec.request;
         let demands =
@@ -186,31 +175,6 @@ impl<'a> Bounding<'a> {
         if let Some(own) = self.own.get_mut(spec.index as usize) {
             *own = (spec.arrival, whole);
         }
-    }
-
-    /// The run time on the fastest worker that can hold the task.
-    fn fastest_run(&mut self, task: &Task) -> Duration {
-        let (spec, nominal) = (&task.spec, self.nominal(task));
-        let workers = &self.scenario.workers;
-        let constraints = &self.scenario.constraints;
-        if let Some(durations) = self.durations {
-            let limit = spec.estimate.filter(|_| self.kill);
-            let run = |(index, worker): (u32, &WorkerSpec)| {
-                let run =
-                    durations.get(spec.index, index).unwrap_or_else(|| worker.speed.run_time(task.duration));
-                limit.map_or(run, |limit| run.min(worker.speed.run_time(limit)))
-            };
-            let able = (0u32..)
-                .zip(workers)
-                .filter(|(_, worker)| can_hold(worker, spec.constraint, &spec.request, constraints));
-            return able.map(run).min().unwrap_or(nominal);
-        }
-        let speed = self.fastest.entry((spec.request, spec.constraint)).or_insert_with(|| {
-            let able =
-                workers.iter().filter(|worker| can_hold(worker, spec.constraint, &spec.request, constraints));
-            able.map(|worker| worker.speed).max().unwrap_or_default()
-        });
-        speed.run_time(nominal)
     }
 
     /// The earliest end of the longest path, by a walk in topological order.
@@ -254,14 +218,4 @@ impl<'a> Bounding<'a> {
         let mean_turnaround = flows.fold(mean_run, f64::max);
         Bounds { makespan: end - self.scenario.first_arrival, mean_turnaround_s: mean_turnaround / 1e6 }
     }
-}
-
-pub(crate) fn can_hold(
-    worker: &WorkerSpec,
-    constraint: ConstraintId,
-    request: &Request,
-    constraints: &[Constraint],
-) -> bool {
-    worker.capacity.holds(request)
-        && constraints.get(constraint.0 as usize).is_none_or(|constraint| constraint.allows(worker))
 }

@@ -17,6 +17,7 @@ use crate::observers::metrics::MetricsObserver;
 use crate::observers::timeline::TimelineObserver;
 use crate::oracle::{self, Solution};
 use crate::result::{Comparison, Skipped, StrategyKind, StrategyResult, Timing};
+use crate::workflows::{WorkflowObserver, Workflows};
 
 /// What to compare, and how.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +94,7 @@ pub fn compare(experiment: &Experiment<'_>) -> Result<Run, SimError> {
     let look =
         |options: &oracle::Options<'_>| oracle::solve(experiment.scenario, experiment.settings, options);
     let solution = experiment.oracle.as_ref().map(look).transpose()?;
+    let workflows = Workflows::of(experiment.scenario, experiment.settings)?;
     let outcomes: Vec<Result<(StrategyResult, Timing), SimError>> = runnable
         .into_par_iter()
         .map(|(spec, strategy)| {
@@ -101,7 +103,7 @@ pub fn compare(experiment: &Experiment<'_>) -> Result<Run, SimError> {
                 Kind::Queue => StrategyKind::Queue,
                 Kind::Other => StrategyKind::Other,
             };
-            run_one(experiment, spec, kind, strategy, bounds)
+            run_one(experiment, spec, kind, strategy, bounds, &workflows)
         })
         .collect();
     let (mut strategies, timings): (Vec<_>, Vec<_>) =
@@ -181,22 +183,27 @@ pub(crate) fn run_one(
     kind: StrategyKind,
     mut strategy: Box<dyn Scheduler>,
     bounds: Bounds,
+    workflows: &Workflows,
 ) -> Result<(StrategyResult, Timing), SimError> {
     let (scenario, settings) = (experiment.scenario, experiment.settings);
     let (name, folder) = (spec.to_string(), spec.folder());
     let file = experiment.out.map(|out| assignments_file(out, &folder)).transpose()?;
     let assignments = file.map(|file| Assignments::create(&file, &scenario.workers)).transpose()?;
     let pictures = (TimelineObserver::new(&scenario.workers, scenario.first_arrival), Gantt::default());
-    let mut observer = ((MetricsObserver::new(scenario, settings), assignments), pictures);
+    let summary = (MetricsObserver::new(scenario, settings), WorkflowObserver::new(workflows));
+    let mut observer = ((summary, assignments), pictures);
     let hooks = Hooks { stop: experiment.stop, ended: experiment.ended, time_passes: true };
     let start = Instant::now();
     let stats = engine::run(scenario, settings, &name, strategy.as_mut(), &mut observer, hooks)?;
     let timing = timing(&name, start.elapsed().as_secs_f64(), &stats);
-    let ((metrics, _), (timeline, gantt)) = observer;
+    let (((metrics, flows), _), (timeline, gantt)) = observer;
     let mut summary = metrics.metrics(&name);
     summary.scenario_hash.clone_from(&scenario.hash);
     summary.lower_bound_s = Some(bounds.makespan.seconds());
     summary.mean_turnaround_bound_s = Some(bounds.mean_turnaround_s);
+    if metrics.ran_everything() {
+        flows.complete(&mut summary);
+    }
     if metrics.ran_everything() && bounds.makespan.micros() > 0 {
         summary.gap_to_bound = summary.makespan_s.map(|makespan| makespan / bounds.makespan.seconds());
     }

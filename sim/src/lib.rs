@@ -92,11 +92,13 @@ pub mod bounds;
 pub mod engine;
 mod error;
 mod experiment;
+mod fastest;
 mod histogram;
 pub mod observers;
 pub mod oracle;
 pub mod result;
 pub mod validate;
+pub mod workflows;
 
 pub use engine::{Hooks, RunStats, run};
 pub use error::SimError;

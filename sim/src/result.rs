@@ -86,6 +86,14 @@ pub struct Metrics {
     pub gap_to_best_known: Option<f64>,
     /// No schedule of all tasks can have a mean turnaround below this.
     pub mean_turnaround_bound_s: Option<f64>,
+    /// Least time in which one worker runs all tasks one after the other, over the makespan; `None` without
+    /// dependencies, if no worker can hold each task, or where `gap_to_bound` is `None`.
+    pub speedup: Option<f64>,
+    /// Speed-up over the number of workers.
+    pub efficiency: Option<f64>,
+    /// Mean over the workflows of their length over their critical path; `None` without dependencies, or where
+    /// `gap_to_bound` is `None`.
+    pub schedule_length_ratio: Option<f64>,
     /// Share of GPU capacity held after the pass at the last arrival; `None` without GPUs.
     pub gpu_allocation: Option<f64>,
     /// Share of the GPU capacity then free that a typical task cannot use; `None` without GPUs.

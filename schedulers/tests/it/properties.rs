@@ -31,7 +31,7 @@ fn indexes() -> impl Strategy<Value = Indexes> {
 }
 
 /// Jobs for a driver: any of them fits the worker of [`a_run`].
-fn jobs() -> impl Strategy<Value = Vec<Job>> {
+pub(crate) fn jobs() -> impl Strategy<Value = Vec<Job>> {
     let one = (0u64..30, 0u64..12, 0u64..4, 0usize..6, 1u32..4, 0u64..9, any::<u16>());
     prop::collection::vec(one, 1..25).prop_map(|shapes| {
         let jobs =

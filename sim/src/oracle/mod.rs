@@ -44,6 +44,7 @@ use crate::bounds::Bounds;
 use crate::error::SimError;
 use crate::experiment::{Experiment, run_one};
 use crate::result::{StrategyKind, StrategyResult};
+use crate::workflows::Workflows;
 
 pub use bounds::Proof;
 use bounds::Windows;
@@ -322,8 +323,9 @@ fn plan(starts: &[Start]) -> Vec<Assignment> {
 pub fn replay(experiment: &Experiment<'_>, solution: &Solution) -> Result<StrategyResult, SimError> {
     let spec = StrategySpec { name: "oracle".to_owned(), params: Vec::new() };
     let bounds = Bounds::of(experiment.scenario, experiment.settings)?;
+    let workflows = Workflows::of(experiment.scenario, experiment.settings)?;
     let strategy = Box::new(Replay::new(solution.plan.clone()));
-    let (result, _) = run_one(experiment, &spec, StrategyKind::Other, strategy, bounds)?;
+    let (result, _) = run_one(experiment, &spec, StrategyKind::Other, strategy, bounds, &workflows)?;
     let metrics = &result.metrics;
     let measured = match solution.objective {
         Objective::Makespan => metrics.makespan_s,

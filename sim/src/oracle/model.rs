@@ -3,7 +3,7 @@
 use cloudai_schedulers::{Capacity, Duration, GpuRequest, Request, WorkerSpec};
 use cloudai_workloads::{OnFull, Scenario, Settings, Task};
 
-use crate::bounds::can_hold;
+use crate::fastest::can_hold;
 use crate::error::SimError;
 
 /// A worker that cannot run the job: longer than anything that occurs.

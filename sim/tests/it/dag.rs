@@ -3,9 +3,12 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use cloudai_schedulers::Registry;
+use cloudai_sim::{Experiment, compare};
 use cloudai_workloads::{Location, Scenario};
+use proptest::prelude::*;
 
-use crate::support::{Case, Outcome, S};
+use crate::support::{Case, Outcome, S, TWO, close};
 
 /// A graph of the classical model: each worker runs one task at a time, `run[task][worker]` s; edges (from, to, transfer).
 fn classical(run: &[[u32; 3]], edges: &[(u32, u32, u32)]) -> Case {
@@ -142,5 +145,170 @@ fn the_example_as_files_gives_the_same() {
     let case = Case::at(scenario, tempfile::tempdir().unwrap()).set("estimates", "exact");
     for (strategy, makespan) in [("heft", 80.0), ("cpop", 86.0)] {
         assert_eq!(case.run(strategy).metrics.makespan_s, Some(makespan), "{strategy}");
+    }
+}
+
+/// Speed-up, efficiency and schedule length ratio, as a comparison reports them.
+fn ratios(case: &Case, spec: &str) -> [Option<f64>; 3] {
+    let registry = Registry::builtin();
+    let specs = [spec.parse().unwrap()];
+    let experiment = Experiment::new(&case.scenario, &case.settings, &registry, &specs);
+    let run = compare(&experiment).unwrap();
+    let metrics = &run.comparison.strategies[0].metrics;
+    [metrics.speedup, metrics.efficiency, metrics.schedule_length_ratio]
+}
+
+#[test]
+fn the_ratios_of_the_papers_example() {
+    // On p1 alone all tasks take 127; t1, t2, t9, t10 take at least 9 + 13 + 12 + 7 = 41.
+    let [speedup, efficiency, length] = ratios(&topcuoglu(), "heft").map(Option::unwrap);
+    assert!(close(speedup, 127.0 / 80.0, 1e-12) && close(efficiency, 127.0 / 240.0, 1e-12));
+    assert!(close(length, 80.0 / 41.0, 1e-12), "{length}");
+}
+
+#[test]
+fn ratios_are_means_over_workflows_and_missing_where_they_say_nothing() {
+    let chains = |last: &str| {
+        let tasks = [
+            "arrival_s duration_s depends_on cpu_cores",
+            "a 0 10 - 1",
+            "b 0 10 a 1",
+            "c 5 10 - 1",
+            "d 5 5 c 1",
+            last,
+        ];
+        let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu,speed\nw0,1,64,1000,0,2\nw1,2,64,1000,0,1\n";
+        Case::new(workers, &tasks)
+    };
+    let case = chains("e 0 1 - 1");
+    let rows = case.run("fcfs");
+    let end = |task: &str| rows.last(task).end.unwrap();
+    let expected = (end("b") as f64 / 10e6 + (end("d") - 5 * S) as f64 / 7.5e6) / 2.0;
+    let makespan = rows.metrics.makespan_s.unwrap();
+    let [speedup, efficiency, length] = ratios(&case, "fcfs").map(Option::unwrap);
+    assert!(close(length, expected, 1e-12) && length > 1.0, "{length} is not {expected}");
+    // All 36 s of work on w0, at speed 2.
+    assert!(close(speedup, 18.0 / makespan, 1e-12) && close(efficiency, speedup / 2.0, 1e-12));
+    // Two cores are only on w1; three nowhere.
+    let [speedup, ..] = ratios(&chains("e 0 1 - 2"), "fcfs");
+    assert!(close(
+        speedup.unwrap() * chains("e 0 1 - 2").run("fcfs").metrics.makespan_s.unwrap(),
+        36.0,
+        1e-12
+    ));
+    let nothing = Case::new(TWO, &["arrival_s duration_s", "a 0 1", "b 0 1"]);
+    assert_eq!(ratios(&nothing, "fcfs"), [None; 3]);
+}
+
+/// The plan of a method by its definition, slowly: every rank by recursion, every gap by looking at all of them.
+struct Slow<'a> {
+    run: &'a [[u32; 3]],
+    edges: &'a [(u32, u32, u32)],
+}
+
+impl Slow<'_> {
+    fn after(&self, task: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.edges.iter().filter(move |edge| edge.0 == task).map(|&(_, to, transfer)| (to, transfer))
+    }
+
+    fn before(&self, task: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.edges.iter().filter(move |edge| edge.1 == task).map(|&(from, _, transfer)| (from, transfer))
+    }
+
+    fn on(&self, task: u32, worker: usize) -> u32 {
+        self.run[task as usize - 1][worker]
+    }
+
+    /// Three times the mean, so that it is whole.
+    fn mean(&self, task: u32) -> u32 {
+        (0..3).map(|worker| self.on(task, worker)).sum()
+    }
+
+    fn upward(&self, task: u32) -> u32 {
+        self.mean(task) + self.after(task).map(|(to, c)| 3 * c + self.upward(to)).max().unwrap_or(0)
+    }
+
+    fn downward(&self, task: u32) -> u32 {
+        self.before(task).map(|(from, c)| self.downward(from) + self.mean(from) + 3 * c).max().unwrap_or(0)
+    }
+
+    fn optimistic(&self, task: u32, worker: usize) -> u32 {
+        let on = |to: u32, c: u32, other: usize| {
+            self.optimistic(to, other) + self.on(to, other) + if other == worker { 0 } else { c }
+        };
+        self.after(task).map(|(to, c)| (0..3).map(|other| on(to, c, other)).min().unwrap()).max().unwrap_or(0)
+    }
+
+    /// The critical path, and the worker for it.
+    fn critical(&self) -> (Vec<u32>, usize) {
+        let all = 1..=u32::try_from(self.run.len()).unwrap();
+        let priority = |task: &u32| self.upward(*task) + self.downward(*task);
+        let entries = all.filter(|&task| self.before(task).next().is_none());
+        let mut next = entries.max_by_key(|task| (priority(task), std::cmp::Reverse(*task)));
+        let mut path = Vec::new();
+        while let Some(task) = next {
+            path.push(task);
+            next = self.after(task).map(|(to, _)| to).filter(|to| priority(to) == priority(&task)).min();
+        }
+        let sum = |worker: &usize| path.iter().map(|&task| self.on(task, *worker)).sum::<u32>();
+        let worker = (0..3).min_by_key(sum).unwrap();
+        (path, worker)
+    }
+
+    fn plan(&self, method: &str) -> Vec<String> {
+        let count = u32::try_from(self.run.len()).unwrap();
+        let (path, critical) = self.critical();
+        let priority = |task: u32| match method {
+            "heft" => self.upward(task),
+            "cpop" => self.upward(task) + self.downward(task),
+            _ => (0..3).map(|worker| self.optimistic(task, worker)).sum(),
+        };
+        let mut placed: std::collections::BTreeMap<u32, (usize, u32, u32)> =
+            std::collections::BTreeMap::new();
+        while placed.len() < self.run.len() {
+            let free = (1..=count).filter(|task| {
+                !placed.contains_key(task) && self.before(*task).all(|(from, _)| placed.contains_key(&from))
+            });
+            let task = free.max_by_key(|&task| (priority(task), std::cmp::Reverse(task))).unwrap();
+            let start = |worker: usize| {
+                let data = self.before(task).map(|(from, c)| {
+                    let (at, _, end) = placed[&from];
+                    end + if at == worker { 0 } else { c }
+                });
+                let (ready, run) = (data.max().unwrap_or(0), self.on(task, worker));
+                let busy = || placed.values().filter(move |place| place.0 == worker);
+                (ready..).find(|&s| busy().all(|&(_, from, to)| s + run <= from || to <= s)).unwrap()
+            };
+            let goal = |worker: &usize| {
+                let ahead = if method == "peft" { self.optimistic(task, *worker) } else { 0 };
+                start(*worker) + self.on(task, *worker) + ahead
+            };
+            let pinned = method == "cpop" && path.contains(&task);
+            let worker = if pinned { critical } else { (0..3).min_by_key(goal).unwrap() };
+            let start = start(worker);
+            placed.insert(task, (worker, start, start + self.on(task, worker)));
+        }
+        placed
+            .iter()
+            .map(|(task, (worker, from, to))| format!("t{task} p{} {from}-{to}", worker + 1))
+            .collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_run_of_the_classical_model_is_the_plan_by_its_definition(
+        run in prop::collection::vec([1u32..20, 1u32..20, 1u32..20], 1..12),
+        pairs in prop::collection::btree_map((1u32..12, 1u32..12), 0u32..25, 0..25),
+    ) {
+        let count = u32::try_from(run.len()).unwrap();
+        let forward = pairs.into_iter().filter(|((from, to), _)| from < to && *to <= count);
+        let edges: Vec<(u32, u32, u32)> = forward.map(|((from, to), transfer)| (from, to, transfer)).collect();
+        let case = classical(&run, &edges);
+        for method in ["heft", "cpop", "peft"] {
+            prop_assert_eq!(schedule(&case.run(method)), Slow { run: &run, edges: &edges }.plan(method), "{}", method);
+        }
     }
 }

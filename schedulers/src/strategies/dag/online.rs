@@ -128,20 +128,25 @@ impl ListScheduler {
         }
     }
 
+    /// Enough has changed to plan everything anew.
+    fn is_stale(&self) -> bool {
+        let waiting = self.waiting + self.homeless.len();
+        self.restart || (self.changes > 0 && self.changes.saturating_mul(self.share) >= waiting)
+    }
+
     /// Plans what is to be planned: everything that waits if enough has changed, else the tasks concerned, into the gaps
     /// of the plan as it stands.
     fn replan(&mut self, view: &ClusterView<'_>) {
-        let whole = self.waiting + self.homeless.len();
-        if self.restart || self.changes.saturating_mul(self.share) >= whole {
-            self.restart = false;
-            self.changes = 0;
+        if self.is_stale() {
+            if std::mem::take(&mut self.restart) {
+                self.fresh = view.tasks().collect();
+            }
+            self.fresh.append(&mut self.homeless);
+            self.fresh.extend(self.turns.iter_mut().flat_map(Turns::drain));
             self.planned.clear();
-            self.waiting = 0;
-            self.turns.clear();
+            (self.waiting, self.changes) = (0, 0);
             self.timelines = Timelines::default();
-            self.homeless.clear();
             self.due.clear();
-            self.fresh = view.tasks().collect();
         }
         let fresh = std::mem::take(&mut self.fresh);
         let tasks = self.plannable(view, fresh);
@@ -302,7 +307,7 @@ impl Scheduler for ListScheduler {
     }
 
     fn schedule(&mut self, cx: &mut SchedulingContext<'_>) {
-        if self.restart || !self.fresh.is_empty() {
+        if !self.fresh.is_empty() || self.is_stale() {
             self.replan(&cx.view());
         }
         let later = self.due.split_off(&(cx.view().now() + Time::TICK, WorkerId(0)));

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 /// A generated scenario, and the folder that it lives in.
 pub(crate) struct Workload {
     pub(crate) scenario: Scenario,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 impl Workload {
@@ -21,7 +21,13 @@ impl Workload {
         let generated = generate(preset, tasks, workers, seed).expect("a valid size");
         generated.write(&place).expect("the folder is writable");
         let scenario = Scenario::check(&Location::Folder(place)).expect("a generated scenario is in order");
-        Self { scenario, _folder: folder }
+        Self { scenario, _folder: Some(folder) }
+    }
+
+    /// A scenario that needs no folder.
+    #[allow(dead_code, reason = "not every benchmark makes its own")]
+    pub(crate) const fn of(scenario: Scenario) -> Self {
+        Self { scenario, _folder: None }
     }
 
     /// Runs a strategy with all metrics on, reading the tasks from their file.

@@ -16,6 +16,7 @@ fn help() {
         "import",
         "import swf",
         "import openb",
+        "import wfcommons",
         "report",
         "completions",
     ] {
@@ -36,6 +37,7 @@ fn every_command_has_an_example_in_its_help() {
         "generate",
         "import swf",
         "import openb",
+        "import wfcommons",
         "report",
         "completions",
     ] {

@@ -1,11 +1,11 @@
 //! Putting the tasks of a problem on timelines, one after the other.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 
 use super::problem::{Job, Problem};
 use super::timeline::{Slot, Timeline};
-use crate::{ClusterView, DeviceSet, Duration, Time, WorkerId};
+use crate::{ClusterView, DeviceSet, Duration, Request, Time, WorkerId};
 
 /// What a method has to say: the order of planning, and how workers are compared. What is empty says nothing.
 #[derive(Clone, Debug, Default)]
@@ -39,14 +39,25 @@ pub(super) struct Place {
 
 /// The timelines of workers, made when they are first looked at.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Timelines(Vec<Option<Timeline>>);
+pub(super) struct Timelines {
+    by_worker: Vec<Option<Timeline>>,
+    /// By kind, then worker: no task of the kind can start there before. A timeline only fills up, so that what held
+    /// once holds until it is made anew.
+    floors: HashMap<Kind, Vec<Time>>,
+}
+
+/// Tasks that ask for the same and run for about as long: the request, and the binary logarithm of the length.
+type Kind = (Request, u32);
+
+/// Beyond so many kinds no more floors are kept.
+const MOST_KINDS: usize = 256;
 
 impl Timelines {
     fn get(&mut self, view: &ClusterView<'_>, worker: WorkerId) -> Option<&mut Timeline> {
-        if worker.index() >= self.0.len() {
-            self.0.resize(worker.index() + 1, None);
+        if worker.index() >= self.by_worker.len() {
+            self.by_worker.resize(worker.index() + 1, None);
         }
-        let entry = &mut self.0[worker.index()];
+        let entry = &mut self.by_worker[worker.index()];
         if entry.is_none() {
             *entry = Timeline::of(view, worker);
         }
@@ -55,8 +66,22 @@ impl Timelines {
 
     /// To be made anew when it is next looked at.
     pub(super) fn forget(&mut self, worker: WorkerId) {
-        if let Some(entry) = self.0.get_mut(worker.index()) {
+        if let Some(entry) = self.by_worker.get_mut(worker.index()) {
             *entry = None;
+        }
+        for floors in self.floors.values_mut() {
+            floors.get_mut(worker.index()).into_iter().for_each(|floor| *floor = Time::ZERO);
+        }
+    }
+
+    /// The floors of a kind so far, to be given back.
+    fn take_floors(&mut self, kind: Kind) -> Vec<Time> {
+        self.floors.remove(&kind).unwrap_or_default()
+    }
+
+    fn give_floors(&mut self, kind: Kind, floors: Vec<Time>) {
+        if !floors.is_empty() && self.floors.len() < MOST_KINDS {
+            self.floors.insert(kind, floors);
         }
     }
 }
@@ -139,17 +164,43 @@ impl Planner<'_, '_> {
         }
         for (class, (run, members)) in problem.runs(task).zip(problem.classes.members()).enumerate() {
             let Some(run) = run else { continue };
-            let bound = ready.elsewhere + run + self.guide.ahead(task, class, problem.classes.count());
+            let after = run.saturating_add(self.guide.ahead(task, class, problem.classes.count()));
+            let kind = (job.request, run.micros().max(1).ilog2());
+            let mut floors = self.timelines.take_floors(kind);
             for &worker in members {
-                if best.is_some_and(|best: Best| (best.goal, best.place.worker) < (bound, worker)) {
+                let beaten = |start: Time| {
+                    let goal = (start + after, worker);
+                    best.is_some_and(|best: Best| (best.goal, best.place.worker) < goal)
+                };
+                let floor = floors.get(worker.index()).copied().unwrap_or_default().max(ready.elsewhere);
+                if beaten(ready.elsewhere) {
                     break;
                 }
-                if ready.hosts.binary_search_by_key(&worker, |host| host.0).is_err() {
-                    best = self.better(task, job, worker, ready.elsewhere, best).or(best);
+                if beaten(floor) || ready.hosts.binary_search_by_key(&worker, |host| host.0).is_ok() {
+                    continue;
                 }
+                let found = self.better(task, job, worker, ready.elsewhere, best);
+                if found.is_none_or(|found| found.place.start > floor) {
+                    self.raise(&mut floors, worker, kind);
+                }
+                best = found.or(best);
             }
+            self.timelines.give_floors(kind, floors);
         }
         best
+    }
+
+    /// Looks when a task of `kind` could start on `worker` at the earliest.
+    fn raise(&mut self, floors: &mut Vec<Time>, worker: WorkerId, (request, length): Kind) {
+        if worker.index() >= floors.len() {
+            floors.resize(worker.index() + 1, Time::ZERO);
+        }
+        let floor = &mut floors[worker.index()];
+        let Some(timeline) = self.timelines.get(self.view, worker) else { return };
+        let shortest = Duration::from_micros(1 << length);
+        if let Some(slot) = timeline.earliest(&request, shortest, *floor, Time::NEVER) {
+            *floor = slot.start;
+        }
     }
 
     /// The task's best place on `worker`, if that is better than `best`.

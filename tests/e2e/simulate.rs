@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Place, bundled, files};
 
 /// Keys that `metrics.json` always has.
-const KEYS: [&str; 40] = [
+const KEYS: [&str; 46] = [
     "makespan_s",
     "mean_wait_s",
     "p50_wait_s",

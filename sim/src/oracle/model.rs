@@ -3,8 +3,8 @@
 use cloudai_schedulers::{Capacity, Duration, GpuRequest, Request, WorkerSpec};
 use cloudai_workloads::{OnFull, Scenario, Settings, Task};
 
-use crate::fastest::can_hold;
 use crate::error::SimError;
+use crate::fastest::can_hold;
 
 /// A worker that cannot run the job: longer than anything that occurs.
 pub(super) const UNABLE: u64 = u64::MAX;

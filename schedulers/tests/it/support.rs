@@ -48,11 +48,6 @@ impl Job {
         self
     }
 
-    pub(crate) fn arriving(mut self, seconds: u64) -> Self {
-        self.spec.arrival = at(seconds);
-        self
-    }
-
     pub(crate) fn priority(mut self, priority: i32) -> Self {
         self.spec.priority = priority;
         self

@@ -157,7 +157,7 @@ fn a_gang_has_a_bar_on_each_of_its_workers() {
     let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu\nw0,2,8,10,0\nw1,2,8,10,0\n";
     let case = Case::new(workers, &["arrival_s duration_s cpu_cores replicas", "a 0 5 1 3"]);
     let outcome = case.run("fcfs");
-    assert_eq!(outcome.shown(), ["a.1 w0;w1 0-5 completed"]);
+    assert_eq!(outcome.shown(), ["a.1 w0;w0;w1 0-5 completed"]);
     let bars: Vec<(u32, f64)> = outcome.gantt.iter().map(|bar| (bar.worker, bar.cpu_cores)).collect();
     assert_eq!(bars, [(0, 2.0), (1, 1.0)]);
 }

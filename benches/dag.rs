@@ -42,7 +42,8 @@ fn layered(tasks: u64, workers: u64) -> Scenario {
         }
     }
     let [workers, tasks, edges] = files;
-    let location = Location::Text { tasks, workers, edges: Some(edges), durations: None, faults: None, settings: None };
+    let location =
+        Location::Text { tasks, workers, edges: Some(edges), durations: None, faults: None, settings: None };
     Scenario::check(&location).expect("a scenario in order")
 }
 

@@ -295,7 +295,7 @@ mod tests {
                 cluster.setbacks.entry(0).or_default().whole = Some(whole);
             }),
             ("slot 3", |cluster| {
-                cluster.setbacks.entry(3).or_default().whole = Some(crate::Placement::default())
+                cluster.setbacks.entry(3).or_default().whole = Some(crate::Placement::default());
             }),
             ("committed", |cluster| cluster.workers[1].committed += 1),
         ];

@@ -80,10 +80,10 @@ impl Timeline {
                 _ => steps.push((end, free.clone())),
             }
         }
-        Some(Self::of_steps(steps))
+        Some(Self::of_steps(&steps))
     }
 
-    fn of_steps(steps: Vec<(Time, Free)>) -> Self {
+    fn of_steps(steps: &[(Time, Free)]) -> Self {
         let chunks = steps.chunks(MOST_STEPS / 2).filter_map(|steps| Chunk::new(steps.to_vec()));
         Self { chunks: chunks.collect() }
     }

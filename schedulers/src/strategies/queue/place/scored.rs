@@ -151,9 +151,7 @@ impl<S: Score> PlacementRule for Scored<S> {
         }
         let mut order: Vec<(u64, WorkerId)> = view
             .feasible(task)
-            .filter_map(|worker| {
-                Some((rank(&mut self.score, &view, worker, &spec.request, spec.constraint), worker))
-            })
+            .map(|worker| (rank(&mut self.score, &view, worker, &spec.request, spec.constraint), worker))
             .collect();
         order.sort_unstable();
         limits.place_in_order(&view, task, order.into_iter().map(|(_, worker)| worker))

@@ -18,7 +18,8 @@ const RESET: &str = "\x1b[0m";
 /// skipped below it.
 ///
 /// Each column has one unit, in its heading. Columns that are empty throughout are left out, and so are the least
-/// important ones where [`TableStyle::width`] is too small for all. It ends with a line break.
+/// important ones where [`TableStyle::width`] is too small for all. A name that is too long for its column stands on a line
+/// of its own. It ends with a line break.
 #[must_use]
 pub fn table(comparison: &Comparison, style: TableStyle) -> String {
     let mut out = String::new();
@@ -62,8 +63,15 @@ fn grid(comparison: &Comparison, style: TableStyle, out: &mut String) {
         paint(units.trim_end().to_owned(), Some(DIM))
     ));
     for (row, result) in comparison.strategies.iter().enumerate() {
-        let name = shortened(&printable(&result.spec), name_width);
-        out.push_str(&format!("{name:<name_width$}"));
+        let name = printable(&result.spec);
+        if name.chars().count() > name_width {
+            // Two compositions may differ in the middle: a long name gets a line of its own.
+            out.push_str(&shortened(&name, style.width));
+            out.push('\n');
+            out.push_str(&" ".repeat(name_width));
+        } else {
+            out.push_str(&format!("{name:<name_width$}"));
+        }
         for column in &columns {
             let cell = &column.cells[row];
             let padding = " ".repeat(column.width() - cell.text.chars().count());

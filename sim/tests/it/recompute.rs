@@ -227,10 +227,10 @@ impl<'a> World<'a> {
                 };
                 match row.status.as_str() {
                     "completed" => {
-                        assert_eq!((row.end, killed), (Some(end), false), "{row}\n{}", outcome.text)
+                        assert_eq!((row.end, killed), (Some(end), false), "{row}\n{}", outcome.text);
                     }
                     "timed_out" => {
-                        assert_eq!((row.end, killed), (Some(end), true), "{row}\n{}", outcome.text)
+                        assert_eq!((row.end, killed), (Some(end), true), "{row}\n{}", outcome.text);
                     }
                     _ => assert!(worked <= work, "{row}: {worked} of {work}"),
                 }
@@ -518,7 +518,7 @@ impl<'a> World<'a> {
         let share = (span > 0.0).then(|| available / span / workers.len() as f64);
         match (metrics.availability, share) {
             (Some(got), Some(want)) => {
-                assert!(close(got, want, 1e-9), "availability {got}, recomputed {want}")
+                assert!(close(got, want, 1e-9), "availability {got}, recomputed {want}");
             }
             (got, want) => assert_eq!(got, want),
         }

@@ -30,12 +30,21 @@ pub(super) struct Failures<'a> {
     drawn: Vec<Drawn>,
     mtbf: Duration,
     mttr: Duration,
-    /// Since when a gang has been without one of its workers, by task index, until the rest of it has stopped.
-    broken: BTreeMap<u32, Time>,
+    /// Attempts that hold resources and get nothing done any more, by task index.
+    standstills: BTreeMap<u32, Standstill>,
     /// Attempts that were lost without leaving anything, since a task last ended or saved progress.
     pub(super) in_vain: u64,
     /// A worker changed its state in this instant.
     pub(super) changed: bool,
+}
+
+/// Since when an attempt gets nothing done, although it still holds resources.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Standstill {
+    /// A gang has been without one of its workers.
+    pub(super) broken: Option<Time>,
+    /// It saves its progress before it stops; this may lie ahead.
+    pub(super) saving: Option<Time>,
 }
 
 /// The generator of one worker, and whether its next change is to come up.
@@ -73,7 +82,7 @@ impl<'a> Failures<'a> {
             drawn: Vec::new(),
             mtbf: settings.mtbf,
             mttr: settings.mttr,
-            broken: BTreeMap::new(),
+            standstills: BTreeMap::new(),
             in_vain: 0,
             changed: false,
         };
@@ -142,9 +151,23 @@ impl<'a> Failures<'a> {
         }
     }
 
-    /// Since when the task's attempt has been without one of its workers, and forgets it.
-    pub(super) fn mend(&mut self, task: TaskId) -> Option<Time> {
-        if self.broken.is_empty() { None } else { self.broken.remove(&task.index()) }
+    /// The attempt of `task` is told to stop, and begins to save at this time.
+    pub(super) fn saves_from(&mut self, task: TaskId, at: Time) {
+        self.standstills.entry(task.index()).or_default().saving = Some(at);
+    }
+
+    /// When the attempt of `task` begins to save, or has begun; `NEVER` if it is not told to stop.
+    pub(super) fn saving(&self, task: TaskId) -> Time {
+        let standstill = if self.standstills.is_empty() { None } else { self.standstills.get(&task.index()) };
+        standstill.and_then(|standstill| standstill.saving).unwrap_or(Time::NEVER)
+    }
+
+    /// Since when the attempt of `task`, which is over, got nothing done; forgets it.
+    pub(super) fn take_standstill(&mut self, task: TaskId) -> Standstill {
+        if self.standstills.is_empty() {
+            return Standstill::default();
+        }
+        self.standstills.remove(&task.index()).unwrap_or_default()
     }
 }
 
@@ -181,7 +204,7 @@ impl<O: Observer> Engine<'_, O> {
     /// A gang goes on without one of its workers, and gets nothing done any more.
     pub(super) fn lose_part(&mut self, task: TaskId, now: Time) {
         self.forget_end(task);
-        self.failures.broken.entry(task.index()).or_insert(now);
+        self.failures.standstills.entry(task.index()).or_default().broken.get_or_insert(now);
     }
 
     /// An attempt is over because its workers are gone.

@@ -434,6 +434,7 @@ impl<'a, O: Observer> Engine<'a, O> {
         if self.tasks.ends_after(task, at) {
             self.forget_end(task);
         }
+        self.failures.saves_from(task, at);
         at + saving
     }
 
@@ -471,7 +472,11 @@ impl<'a, O: Observer> Engine<'a, O> {
                 horizon: HORIZON,
             });
         }
-        self.completions.push(Reverse(key_of(end, task)));
+        if end > self.failures.saving(task) {
+            self.tasks.forget_end(task);
+        } else {
+            self.completions.push(Reverse(key_of(end, task)));
+        }
         Ok(())
     }
 
@@ -541,11 +546,16 @@ impl<'a, O: Observer> Engine<'a, O> {
     fn report_attempt(&mut self, over: &OverAttempt, now: Time) -> Result<(), SimError> {
         let OverAttempt { task, ref placement, status, .. } = *over;
         let Some(seen) = self.cluster.view().task(task) else { return Ok(()) };
-        let ran_until = self.failures.mend(task).unwrap_or(now);
-        let ran = over.start.map_or(Duration::ZERO, |start| ran_until - start);
+        let standstill = self.failures.take_standstill(task);
+        let ran_until = standstill.broken.unwrap_or(now);
+        let since_start = |until: Time| over.start.map_or(Duration::ZERO, |start| until - start);
+        let ran = since_start(ran_until);
         let record = self.tasks.get(task);
         let progress = self.checkpoints.map_or(Progress { work: ran, saved: Duration::ZERO }, |costs| {
-            costs.progress(ran, record.is_resumed(), status == AttemptEnd::Preempted)
+            let stopped = status == AttemptEnd::Preempted;
+            // One that is lost while it saves had worked until it began to.
+            let worked_until = standstill.saving.filter(|_| !stopped).unwrap_or(ran_until).min(ran_until);
+            costs.progress(since_start(worked_until), record.is_resumed(), stopped)
         });
         let lost =
             if status.is_retried() { progress.work.saturating_sub(progress.saved) } else { Duration::ZERO };

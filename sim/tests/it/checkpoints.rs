@@ -85,6 +85,20 @@ fn without_an_interval_a_loss_loses_everything_and_a_stop_nothing() {
 }
 
 #[test]
+fn a_task_that_is_lost_while_it_saves_loses_what_it_had_done_until_then() {
+    let case = failing(LONG, &["7"]).set("checkpoint_overhead_s", "5").set("stop_latency_s", "1");
+    // Told to stop at 4, it works until 5 and would save until 10.
+    let outcome = case.play(&mut play(preempting(4)).always());
+    assert_eq!(outcome.shown(), ["a.1 w0 0-7 lost", "a.2 w0 8-18 completed"]);
+    assert_eq!((outcome.metrics.work_lost_s, outcome.metrics.overhead_s), (5.0, 2.0));
+    // One that starts only while it would save gets nothing done, and does not complete.
+    let tasks = &["arrival_s duration_s cpu_cores", "a 0 1 1"];
+    let case = Case::new(ONE, tasks).set("checkpoint", "true").set("checkpoint_overhead_s", "5");
+    let outcome = case.set("startup_latency_s", "3").play(&mut play(preempting(2)).always());
+    assert_eq!(outcome.shown(), ["a.1 w0 3-7 preempted", "a.2 w0 10-11 completed"]);
+}
+
+#[test]
 fn with_an_interval_a_stop_keeps_what_was_saved_by_then() {
     let case = Case::new(ONE, LONG).set("checkpoint", "true").set("checkpoint_interval_s", "3");
     let outcome = case.play(&mut play(preempting(8)).always());

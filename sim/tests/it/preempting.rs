@@ -89,6 +89,36 @@ fn what_becomes_free_is_kept_for_whom_it_was_freed_and_nobody_is_stopped_twice()
 }
 
 #[test]
+fn while_one_stop_is_under_way_there_is_no_second_for_the_same_task() {
+    // At 10 a, on the lower worker, is stopped for c. At 11 and 12 there is a pass again; b runs on.
+    let rows = ["0 100 1 0", "0 100 1 0", "10 5 1 9", "11 5 1 0", "12 5 1 0"];
+    let outcome = case(TWO, &rows).set("stop_latency_s", "5").run("priority_preemption");
+    assert_eq!(outcome.shown()[..2], ["a.1 w0 0-15 preempted", "c.1 w0 15-20 completed"]);
+    assert_eq!(outcome.metrics.preemptions, 1);
+}
+
+#[test]
+fn room_that_is_lost_before_it_is_free_is_made_elsewhere() {
+    let tasks = &["arrival_s duration_s cpu_cores priority", "a 0 100 1 0", "b 0 100 1 0", "c 10 5 1 9"];
+    let case = Case::of(&[
+        ("workers.csv", TWO),
+        ("tasks.csv", &crate::support::table("task_id", tasks)),
+        ("faults.csv", "time_s,worker_id,event\n12,w0,down\n50,w0,up\n"),
+    ]);
+    let outcome = case.set("stop_latency_s", "5").run("priority_preemption");
+    assert_eq!(
+        outcome.shown(),
+        [
+            "a.1 w0 0-12 lost",
+            "b.1 w1 0-17 preempted",
+            "c.1 w1 17-22 completed",
+            "a.2 w1 22-122 completed",
+            "b.2 w0 50-150 completed",
+        ]
+    );
+}
+
+#[test]
 fn what_fits_beside_the_promised_room_starts_at_once() {
     // b needs three of the four cores that the stop of a will leave: c, less urgent, gets the fourth now.
     let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu\nw0,5,64,1000,0\n";

@@ -215,6 +215,11 @@ impl<'a> World<'a> {
                         let worked = ran.saturating_sub(begin + overhead);
                         (worked, worked)
                     }
+                    (true, 0, "lost") if overhead > 0 => {
+                        // It may have been saving when it was lost; the rows do not tell since when.
+                        assert!(seen.lost <= ran.saturating_sub(begin), "{row}");
+                        (seen.lost, 0)
+                    }
                     (true, 0, _) => (ran.saturating_sub(begin), 0),
                     _ => {
                         let (mut left, mut saved) = (ran.saturating_sub(begin), 0);

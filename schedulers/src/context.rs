@@ -59,7 +59,7 @@ impl<'a> SchedulingContext<'a> {
     /// # Errors
     /// Says why the core refused; nothing has changed then.
     pub fn place(&mut self, task: TaskId, placement: Placement) -> Result<(), Refusal> {
-        self.cluster.decide(Decision::Assign { task, placement })
+        self.cluster.assign(task, placement)
     }
 
     /// Lets a task wait in the lane of `worker`; it starts there at once if the lane is empty and it fits.

@@ -55,10 +55,9 @@ impl Cluster {
     ///
     /// # Errors
     /// Says why it was refused; the cluster is unchanged then.
-    #[inline]
     pub fn decide(&mut self, decision: Decision) -> Result<(), Refusal> {
         match decision {
-            Decision::Assign { task, placement } => self.assign(task, placement)?,
+            Decision::Assign { task, placement } => return self.assign(task, placement),
             Decision::Bind { task, worker } => self.bind(task, worker)?,
             Decision::Preempt { task, attempt } => self.preempt(task, attempt)?,
             Decision::Reject { task, reason } => self.reject(task, reason)?,
@@ -87,8 +86,8 @@ impl Cluster {
         self.tasks.get(task).map(|record| record.state).ok_or(Refusal::UnknownTask(task))
     }
 
-    #[inline]
-    fn assign(&mut self, task: TaskId, placement: Placement) -> Result<(), Refusal> {
+    /// Carries out [`Decision::Assign`].
+    pub(crate) fn assign(&mut self, task: TaskId, placement: Placement) -> Result<(), Refusal> {
         let state = self.known(task)?;
         if state != TaskState::Queued {
             return Err(Refusal::WrongState { task, state });
@@ -96,6 +95,7 @@ impl Cluster {
         self.check_and_hold(task, &placement)?;
         self.queue.remove(&mut self.tasks, task.slot);
         self.start(task, placement);
+        self.version += 1;
         Ok(())
     }
 

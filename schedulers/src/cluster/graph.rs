@@ -37,6 +37,7 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
@@ -45,8 +46,9 @@ impl Graph {
         self.nodes.get(&index)
     }
 
+    #[inline]
     pub(crate) fn node_mut(&mut self, index: u32) -> Option<&mut Node> {
-        self.nodes.get_mut(&index)
+        if self.nodes.is_empty() { None } else { self.nodes.get_mut(&index) }
     }
 
     /// Adds an edge. A predecessor that has completed already does not block.

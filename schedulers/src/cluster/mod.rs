@@ -47,7 +47,7 @@ pub(crate) use task::{AfterStop, NIL, TaskRecord, TaskTable};
 pub(crate) use worker::WorkerRecord;
 pub use worker::WorkerState;
 
-use crate::index::{FullestFirst, Indexes, LeastTree, RecentChanges, Room, RoomTree};
+use crate::index::{FullestFirst, Indexes, LeastTree, RecentChanges, RoomTree};
 use crate::model::{
     Capacity, Checkpoints, Constraint, ConstraintId, Duration, MAX_GPUS_PER_WORKER, Request, TaskId, Time,
     WorkerId, WorkerSpec, left_of,
@@ -383,28 +383,32 @@ impl Cluster {
     #[inline]
     fn change_room(&mut self, worker: WorkerId, change: impl FnOnce(&mut WorkerRecord)) {
         let record = &mut self.workers[worker.index()];
-        let before = (record.state, record.room);
+        let before = (record.state, record.room.cpu_milli, record.room.memory_mib);
         change(record);
-        let after = (record.state, record.room);
+        let after = (record.state, record.room.cpu_milli, record.room.memory_mib);
         self.rooms.update(worker.index(), record.offered());
         if let Some(recent) = &mut self.recent {
             recent.note(worker.index());
         }
-        if self.fullest.is_some() {
+        if self.fullest.is_some() && before != after {
             self.move_in_fullest(worker, before, after);
         }
     }
 
-    fn move_in_fullest(&mut self, worker: WorkerId, before: (WorkerState, Room), after: (WorkerState, Room)) {
+    fn move_in_fullest(
+        &mut self,
+        worker: WorkerId,
+        before: (WorkerState, u64, u64),
+        after: (WorkerState, u64, u64),
+    ) {
         let Some(fullest) = &mut self.fullest else { return };
-        let key = |(state, room): (WorkerState, Room)| {
-            (state == WorkerState::Active).then_some((room.cpu_milli, room.memory_mib, worker.0))
+        let key = |(state, cpu_milli, memory_mib)| {
+            (state == WorkerState::Active).then_some((cpu_milli, memory_mib, worker.0))
         };
-        let (before, after) = (key(before), key(after));
-        if before != after {
-            before.inspect(|before| _ = fullest.remove(before));
-            fullest.extend(after);
+        if let Some(before) = key(before) {
+            fullest.remove(&before);
         }
+        fullest.extend(key(after));
     }
 
     /// Takes or gives back what one part of a placement holds.
@@ -457,11 +461,13 @@ impl Cluster {
     }
 
     /// The nominal run time that may be expected: the user's estimate, or else a prediction.
+    #[inline]
     pub(crate) fn expected_nominal(&self, task: TaskId) -> Duration {
         self.tasks.get(task).map_or(Duration::ZERO, |_| self.expected_nominal_at(task.slot))
     }
 
     /// The same for the task in a slot known to be taken.
+    #[inline]
     fn expected_nominal_at(&self, slot: u32) -> Duration {
         let spec = self.tasks.spec(slot);
         spec.estimate.unwrap_or_else(|| self.predictor.predict(spec))
@@ -473,6 +479,7 @@ impl Cluster {
 
     /// How long an attempt of `task` on `worker` is to be expected to run, if its whole work takes `nominal` and no
     /// better is known.
+    #[inline]
     pub(crate) fn run_time_on(&self, task: TaskId, worker: WorkerId, nominal: Duration) -> Duration {
         let config = &self.config;
         if config.known_run_times.is_some() || config.checkpoints.is_some() || !self.setbacks.is_empty() {

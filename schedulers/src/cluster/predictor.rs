@@ -30,6 +30,7 @@ struct Recent {
 struct LastTwo(Option<[u64; 2]>);
 
 impl LastTwo {
+    #[inline]
     fn push(&mut self, value: u64) {
         self.0 = Some([value, self.0.map_or(value, |[latest, _]| latest)]);
     }
@@ -40,6 +41,7 @@ impl LastTwo {
 }
 
 impl Recent {
+    #[inline]
     fn push(&mut self, run: Duration, accuracy: Option<u64>) {
         self.run_micros.push(run.micros());
         if let Some(accuracy) = accuracy {
@@ -88,6 +90,7 @@ impl Predictor {
 
 const MILLION: u64 = 1_000_000;
 
+#[inline]
 fn entry(list: &mut Vec<Recent>, index: u32) -> &mut Recent {
     let index = index as usize;
     if index >= list.len() {

@@ -1,7 +1,8 @@
 //! The central queue: ordered by (eligible, index), threaded through the task table.
 
-use super::task::{NIL, TaskState, TaskTable};
-use crate::model::{Request, TaskId};
+use super::task::{Link, NIL, TaskState, TaskTable};
+use crate::index::Room;
+use crate::model::TaskId;
 
 /// Head, tail and length of the list.
 #[derive(Clone, Debug)]
@@ -37,27 +38,28 @@ impl Queue {
         let (mut before, mut after) = (self.tail, self.head);
         loop {
             if before == NIL || key(tasks, before) <= new {
-                after = if before == NIL { self.head } else { tasks.at(before).next };
+                after = if before == NIL { self.head } else { tasks.link(before).next };
                 break;
             }
             // Something stands behind the new one, so `after` meets it before the list ends.
             if key(tasks, after) > new {
-                before = tasks.at(after).prev;
+                before = tasks.link(after).prev;
                 break;
             }
-            (before, after) = (tasks.at(before).prev, tasks.at(after).next);
+            (before, after) = (tasks.link(before).prev, tasks.link(after).next);
         }
-        let record = tasks.at_mut(slot);
-        (record.prev, record.next, record.state) = (before, after, TaskState::Queued);
+        tasks.at_mut(slot).state = TaskState::Queued;
+        let link = tasks.link_mut(slot);
+        (link.prev, link.next) = (before, after);
         if before == NIL {
             self.head = slot;
         } else {
-            tasks.at_mut(before).next = slot;
+            tasks.link_mut(before).next = slot;
         }
         if after == NIL {
             self.tail = slot;
         } else {
-            tasks.at_mut(after).prev = slot;
+            tasks.link_mut(after).prev = slot;
         }
         self.len += 1;
     }
@@ -65,16 +67,16 @@ impl Queue {
     /// Takes a task out; its own `next` stays for cursors that stand on it.
     #[inline]
     pub(crate) fn remove(&mut self, tasks: &mut TaskTable, slot: u32) {
-        let (prev, next) = (tasks.at(slot).prev, tasks.at(slot).next);
+        let Link { prev, next, .. } = *tasks.link(slot);
         if prev == NIL {
             self.head = next;
         } else {
-            tasks.at_mut(prev).next = next;
+            tasks.link_mut(prev).next = next;
         }
         if next == NIL {
             self.tail = prev;
         } else {
-            tasks.at_mut(next).prev = prev;
+            tasks.link_mut(next).prev = prev;
         }
         self.len -= 1;
     }
@@ -82,27 +84,39 @@ impl Queue {
     /// The next task behind `cursor`, and moves the cursor onto it.
     #[inline]
     pub(crate) fn advance(&self, tasks: &TaskTable, cursor: &mut QueueCursor) -> Option<TaskId> {
-        self.advance_where(tasks, cursor, |_| true)
+        self.advance_where(tasks, cursor, |_, _| true)
     }
 
-    /// The next task behind `cursor` whose request passes `admits`, and moves the cursor onto it.
+    /// The next task behind `cursor` for which there is room as far as `most` tells, and moves the cursor onto it.
     #[inline]
-    pub(crate) fn advance_where(
+    pub(crate) fn advance_with_room(
         &self,
         tasks: &TaskTable,
         cursor: &mut QueueCursor,
-        admits: impl Fn(&Request) -> bool,
+        most: &Room,
+    ) -> Option<TaskId> {
+        self.advance_where(tasks, cursor, |slot, link| {
+            link.cpu_milli <= most.cpu_milli && most.holds(&tasks.spec(slot).request)
+        })
+    }
+
+    #[inline]
+    fn advance_where(
+        &self,
+        tasks: &TaskTable,
+        cursor: &mut QueueCursor,
+        admits: impl Fn(u32, &Link) -> bool,
     ) -> Option<TaskId> {
         let mut slot = cursor.last.map_or(self.head, |last| tasks.next_of(last));
-        while slot != NIL && !(tasks.at(slot).state == TaskState::Queued && admits(&tasks.spec(slot).request))
-        {
-            slot = tasks.at(slot).next;
+        while slot != NIL {
+            let link = tasks.link(slot);
+            if admits(slot, link) && tasks.at(slot).state == TaskState::Queued {
+                cursor.last = Some(slot);
+                return Some(tasks.id_at(slot));
+            }
+            slot = link.next;
         }
-        if slot == NIL {
-            return None;
-        }
-        cursor.last = Some(slot);
-        Some(tasks.id_at(slot))
+        None
     }
 }
 
@@ -139,7 +153,7 @@ mod tests {
                 let mut slot = queue.tail;
                 while slot != NIL {
                     backwards.push(tasks.id_at(slot));
-                    slot = tasks.at(slot).prev;
+                    slot = tasks.link(slot).prev;
                 }
                 backwards.reverse();
                 prop_assert_eq!((walked.len(), walked), (queue.len, backwards));

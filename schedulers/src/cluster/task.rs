@@ -86,9 +86,6 @@ pub(crate) struct TaskRecord {
     pub(crate) attempt: u32,
     /// Starts that failed so far.
     pub(crate) failed_starts: u32,
-    /// Neighbours in the queue. `next` survives removal until the end of the instant, so that cursors go on.
-    pub(crate) prev: u32,
-    pub(crate) next: u32,
     /// The worker of the lane that the task waits in, or went through.
     pub(crate) lane: Option<WorkerId>,
     pub(crate) placement: Placement,
@@ -106,6 +103,17 @@ pub(crate) struct TaskRecord {
     pub(crate) attained: Duration,
 }
 
+/// A task's place in the queue, apart from its record: a walk along a deep queue passes over most tasks by what stands
+/// here alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Link {
+    /// Neighbours. `next` survives removal until the end of the instant, so that cursors go on.
+    pub(crate) prev: u32,
+    pub(crate) next: u32,
+    /// What the task asks for.
+    pub(crate) cpu_milli: u64,
+}
+
 impl TaskRecord {
     fn vacant() -> Self {
         Self {
@@ -114,8 +122,6 @@ impl TaskRecord {
             after_stop: AfterStop::Requeue,
             attempt: 0,
             failed_starts: 0,
-            prev: NIL,
-            next: NIL,
             lane: None,
             placement: Placement::default(),
             listed_at: 0,
@@ -132,7 +138,6 @@ impl TaskRecord {
     fn take_tenant(&mut self, spec: &TaskSpec) {
         self.index = spec.index;
         (self.attempt, self.failed_starts) = (0, 0);
-        (self.prev, self.next) = (NIL, NIL);
         self.lane = None;
         self.eligible = spec.arrival;
         (self.assigned_at, self.started_at, self.expected_end) = (Time::NEVER, Time::NEVER, Time::NEVER);
@@ -147,6 +152,7 @@ impl TaskRecord {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TaskTable {
     records: Vec<TaskRecord>,
+    links: Vec<Link>,
     specs: Arc<Vec<TaskSpec>>,
     free: Vec<u32>,
     /// Slots whose task has ended; given back by [`TaskTable::recycle`].
@@ -163,12 +169,14 @@ impl TaskTable {
         } else {
             specs.push(spec.clone());
             self.records.push(TaskRecord::vacant());
+            self.links.push(Link::default());
             // More than 2^32 - 2 tasks alive at once do not fit any memory this runs in.
             u32::try_from(self.records.len() - 1).unwrap_or(NIL)
         };
         // What the core relies on, whatever a driver says.
         specs[slot as usize].replicas = spec.replicas.max(1);
         self.records[slot as usize].take_tenant(spec);
+        self.links[slot as usize] = Link { prev: NIL, next: NIL, cpu_milli: spec.request.cpu_milli };
         TaskId { index: spec.index, slot }
     }
 
@@ -194,10 +202,20 @@ impl TaskTable {
         &mut self.records[slot as usize]
     }
 
+    #[inline]
+    pub(crate) fn link(&self, slot: u32) -> &Link {
+        &self.links[slot as usize]
+    }
+
+    #[inline]
+    pub(crate) fn link_mut(&mut self, slot: u32) -> &mut Link {
+        &mut self.links[slot as usize]
+    }
+
     /// What follows `slot` in the queue; nothing if the slot is that of another table, a fork's.
     #[inline]
     pub(crate) fn next_of(&self, slot: u32) -> u32 {
-        self.records.get(slot as usize).map_or(NIL, |record| record.next)
+        self.links.get(slot as usize).map_or(NIL, |link| link.next)
     }
 
     #[inline]

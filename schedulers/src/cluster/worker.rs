@@ -72,7 +72,15 @@ impl WorkerRecord {
     /// What the index may promise: nothing on a worker that takes no work.
     #[inline]
     pub(crate) fn offered(&self) -> Room {
-        if self.state == WorkerState::Active { self.room } else { Room::default() }
+        let open = self.state == WorkerState::Active;
+        // Amount by amount: a copy as a whole would have to wait for the amounts that were written just before.
+        Room {
+            cpu_milli: if open { self.room.cpu_milli } else { 0 },
+            memory_mib: if open { self.room.memory_mib } else { 0 },
+            storage_mib: if open { self.room.storage_mib } else { 0 },
+            free_gpus: if open { self.room.free_gpus } else { 0 },
+            widest_gpu: if open { self.room.widest_gpu } else { 0 },
+        }
     }
 
     /// Takes the resources of `part`, which the caller has checked to be there.

@@ -146,7 +146,7 @@ impl Capacity {
 /// The share that `part` is of `whole`, in billionths, rounded down; 0 of nothing.
 #[inline]
 pub(crate) fn billionths(part: u64, whole: u64) -> u64 {
-    share(part, whole, 1_000_000_000).unwrap_or(0)
+    if part == 0 { 0 } else { share(part, whole, 1_000_000_000).unwrap_or(0) }
 }
 
 /// The share that `part` is of `whole`, in parts of `unit`, rounded down; `None` of nothing.

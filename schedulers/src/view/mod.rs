@@ -59,7 +59,7 @@ impl<'a> ClusterView<'a> {
     #[inline]
     pub fn next_with_room(&self, cursor: &mut QueueCursor) -> Option<TaskId> {
         let most = self.cluster.rooms.most();
-        self.cluster.queue.advance_where(&self.cluster.tasks, cursor, |request| most.holds(request))
+        self.cluster.queue.advance_with_room(&self.cluster.tasks, cursor, &most)
     }
 
     /// How many tasks are queued; those in lanes do not count.

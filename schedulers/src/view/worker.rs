@@ -1,7 +1,5 @@
 //! A worker, as a strategy sees it.
 
-use smallvec::SmallVec;
-
 use crate::cluster::{Cluster, WorkerRecord, WorkerState};
 use crate::model::{Request, TaskId, Time, WorkerId, WorkerSpec};
 
@@ -91,8 +89,7 @@ impl<'a> WorkerView<'a> {
             running.len()
         };
         let (first, ahead) = running.split_at(out_of_order);
-        let mut first: SmallVec<[(Time, TaskId); 8]> =
-            first.iter().map(|&(end, task)| (end.max(soon), task)).collect();
+        let mut first: Vec<(Time, TaskId)> = first.iter().map(|&(end, task)| (end.max(soon), task)).collect();
         first.sort_unstable();
         first.into_iter().chain(ahead.iter().copied())
     }

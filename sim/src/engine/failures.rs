@@ -105,6 +105,7 @@ impl<'a> Failures<'a> {
     }
 
     /// When a worker changes its state next; `NEVER` if none does any more.
+    #[inline]
     pub(super) fn next_time(&self) -> Time {
         let traced = self.trace.first().map_or(Time::NEVER, |fault| fault.time);
         let drawn = self.next.peek().map_or(Time::NEVER, |&Reverse((time, _))| time);

@@ -55,6 +55,7 @@ impl<'a> RunTimes<'a> {
     }
 
     /// How long work of this nominal length takes on the slowest part of a placement.
+    #[inline]
     pub(super) fn nominal_on(&self, nominal: Duration, placement: &Placement) -> Duration {
         match placement.parts() {
             [part] => self.speed(part.worker).run_time(nominal),
@@ -80,6 +81,7 @@ impl<'a> RunTimes<'a> {
     }
 
     /// The run time of `task` on `worker`, saved progress left out.
+    #[inline]
     fn on(&self, task: &SimTask, index: u32, worker: WorkerId) -> Duration {
         let Some(known) = self.durations.and_then(|durations| durations.get(index, worker.0)) else {
             return self.speed(worker).run_time(task.duration.saturating_sub(task.done));
@@ -117,6 +119,7 @@ impl Tasks {
     }
 
     /// Starts an attempt and returns when it ends. The slowest part of a gang decides.
+    #[inline]
     pub(super) fn start(
         &mut self,
         id: TaskId,
@@ -138,6 +141,7 @@ impl Tasks {
     }
 
     /// The task of a heap entry and whether it is killed, unless its attempt was stopped since.
+    #[inline]
     pub(super) fn ending(&self, index: u32, slot: usize, at: Time) -> Option<(TaskId, bool)> {
         let task = self.0.get(slot)?;
         let id = task.id.filter(|id| id.index() == index)?;
@@ -145,6 +149,7 @@ impl Tasks {
     }
 
     /// The current attempt no longer ends by itself; true if it would have.
+    #[inline]
     pub(super) fn forget_end(&mut self, task: TaskId) -> bool {
         std::mem::replace(&mut self.0[task.slot()].ends_at, Time::NEVER) != Time::NEVER
     }

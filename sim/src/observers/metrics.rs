@@ -19,7 +19,8 @@ struct Times {
     sum: u128,
     /// The largest, exactly: the histogram's own is the upper end of its bin.
     max: u64,
-    histogram: Histogram<u64>,
+    /// A run has fewer than 2^32 tasks, and small counts stay in the cache.
+    histogram: Histogram<u32>,
 }
 
 impl Times {
@@ -194,7 +195,7 @@ impl<'a> MetricsObserver<'a> {
 
     /// Standard deviation of load over the workers that are up, from the exact sums.
     fn standard_deviation(&self) -> f64 {
-        if self.up == 0 {
+        if self.up <= 1 {
             return 0.0;
         }
         let spread = (self.up * self.load_squares).saturating_sub(self.load_sum * self.load_sum);
@@ -247,7 +248,7 @@ impl<'a> MetricsObserver<'a> {
     pub fn wait_cdf(&self) -> Vec<CdfPoint> {
         let (mut seen, all) = (0, self.waits.histogram.len());
         let points = self.waits.histogram.iter_recorded().map(|step| {
-            seen += step.count_at_value();
+            seen += u64::from(step.count_at_value());
             let wait = step.value_iterated_to().min(self.waits.max);
             CdfPoint { wait_s: Duration::from_micros(wait).seconds(), share: as_float(seen) / as_float(all) }
         });

@@ -99,9 +99,11 @@ impl Free {
     /// Adds what `task` holds on `worker`.
     pub(crate) fn release(&mut self, view: &ClusterView<'_>, worker: WorkerId, task: TaskId) {
         let Some(task) = view.task(task) else { return };
-        let request = task.spec().request;
-        for part in task.placement().parts().iter().filter(|part| part.worker == worker) {
-            self.change(&request, part, |left, amount| *left += amount);
+        let request = &task.spec().request;
+        for part in task.placement().parts() {
+            if part.worker == worker {
+                self.change(request, part, |left, amount| *left += amount);
+            }
         }
     }
 
@@ -110,11 +112,15 @@ impl Free {
         self.change(request, part, |left, amount| *left = left.saturating_sub(amount));
     }
 
+    #[inline]
     fn change(&mut self, request: &Request, part: &Part, change: impl Fn(&mut u64, u64)) {
         let times = u64::from(part.replicas);
         change(&mut self.cpu_milli, request.cpu_milli * times);
         change(&mut self.memory_mib, request.memory_mib * times);
         change(&mut self.storage_mib, request.storage_mib * times);
+        if part.devices.is_empty() {
+            return;
+        }
         let each = if request.gpu.is_fraction() {
             u64::from(request.gpu.milli()) * times
         } else {

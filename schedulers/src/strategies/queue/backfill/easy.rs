@@ -203,13 +203,16 @@ impl Reservation {
     /// What `task` may use of the reserved workers on which it would still be there when the head starts: what is free
     /// now and then.
     fn limits(&self, view: &ClusterView<'_>, task: TaskId, forecast: &Forecast) -> Limited {
-        let reserved = self.extra.iter().filter(|(worker, _)| self.meets(view, task, *worker, forecast));
-        let both = reserved.filter_map(|(worker, extra)| {
-            let mut both = Free::now(view, *worker)?;
-            both.narrow(extra);
-            Some((*worker, both))
-        });
-        both.collect()
+        let mut limited = Limited::new();
+        for (worker, extra) in &self.extra {
+            if self.meets(view, task, *worker, forecast)
+                && let Some(mut both) = Free::now(view, *worker)
+            {
+                both.narrow(extra);
+                limited.push((*worker, both));
+            }
+        }
+        limited
     }
 
     /// Takes what `task`, placed within `limited`, holds of what the head leaves.

@@ -45,6 +45,7 @@ impl Forecast {
     }
 
     /// From an assignment of `task` now to its expected end on `worker`.
+    #[inline]
     pub(super) fn length(&self, view: &ClusterView<'_>, task: TaskId, worker: WorkerId) -> Duration {
         let run = match self {
             Self::Estimates => view.expected_run(task, worker),
@@ -54,6 +55,7 @@ impl Forecast {
     }
 
     /// The same for a part of `task` on `worker`: the parts of a gang run as long as the slowest of them, wherever that is.
+    #[inline]
     pub(super) fn length_beside(&self, view: &ClusterView<'_>, task: TaskId, worker: WorkerId) -> Duration {
         if view.task(task).is_none_or(|task| task.spec().replicas == 1) {
             return self.length(view, task, worker);

@@ -8,12 +8,13 @@ use cloudai_sim::result::{Comparison, StrategyResult};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::{Options, ReportError, comparison_csv, html, performance, plots};
+use crate::{Options, ReportError, comparison_csv, gpu_curve_csv, html, performance, plots};
 
 /// Writes a report of `comparison` into `dir`, which must exist.
 ///
 /// In it are `report.json` (the comparison itself, for [`load`]), `comparison.csv` and `index.html`, and in one folder
-/// a strategy `performance_metrics.txt` and `metrics.json`; with plots, each of them as SVG and PNG. Folders that
+/// a strategy `performance_metrics.txt`, `metrics.json` and, if it has one, `gpu_curve.csv`; with plots, each of them as
+/// SVG and PNG. Folders that
 /// already exist are used, files replaced, other files left alone. The bytes depend on the arguments alone (and
 /// `index.html` links `assignments.csv` of a strategy where it is there).
 ///
@@ -77,6 +78,9 @@ fn check_folders(comparison: &Comparison) -> Result<(), ReportError> {
 fn write_strategy(comparison: &Comparison, result: &StrategyResult, dir: &Path) -> Result<(), ReportError> {
     let folder = dir.join(&result.folder);
     write_text(&performance::text(comparison, result), &folder.join("performance_metrics.txt"))?;
+    if !result.gpu_curve.is_empty() {
+        write_text(&gpu_curve_csv::text(&result.gpu_curve), &folder.join("gpu_curve.csv"))?;
+    }
     write_json(&result.metrics, &folder.join("metrics.json"), true)
 }
 

@@ -10,10 +10,10 @@
 //!                      │
 //!  Comparison ─ write ─┼─► DIR/report.json ────────── load ─► Comparison
 //!  (cloudai-sim)       ├─► DIR/comparison.csv
-//!                      ├─► DIR/makespan, turnaround, wait_cdf      .svg .png
+//!                      ├─► DIR/makespan, turnaround, wait_cdf, ...  .svg .png
 //!                      ├─► DIR/index.html
 //!                      └─► DIR/<strategy>/performance_metrics.txt
-//!                                         metrics.json
+//!                                         metrics.json, gpu_curve.csv
 //!                                         gantt, utilization, queue, load   .svg .png
 //! ```
 //!
@@ -50,6 +50,7 @@ mod error;
 mod escape;
 mod files;
 mod format;
+mod gpu_curve_csv;
 mod html;
 mod options;
 mod performance;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use cloudai_reports::{Options, ReportError, TableStyle, load, table, write};
 use cloudai_sim::result::{
-    CdfPoint, Comparison, GanttBar, LoadRow, Skipped, StrategyKind, StrategyResult, Timeline,
+    CdfPoint, Comparison, GanttBar, GpuPoint, LoadRow, Skipped, StrategyKind, StrategyResult, Timeline,
 };
 
 mod synthetic;
@@ -167,6 +167,30 @@ fn the_page_in_words() {
 fn the_files_of_a_report() {
     let names: Vec<String> = rendered(&small(), true).into_keys().collect();
     insta::assert_snapshot!("files", names.join("\n"));
+}
+
+#[test]
+fn a_gpu_curve_has_its_file_and_its_plots() {
+    let mut comparison = small();
+    let point = |arrived: f64, allocated: f64| GpuPoint {
+        arrived,
+        allocated,
+        fragmented: (1.0 - allocated) / 2.0,
+        fragmentation: 0.5,
+    };
+    comparison.strategies[0].gpu_curve = vec![point(0.5, 0.5), point(1.0, 0.925), point(1.3, 0.95)];
+    let files = rendered(&comparison, true);
+    let (with, without) = (&comparison.strategies[0].folder, &comparison.strategies[1].folder);
+    let csv = text(&files, &format!("{with}/gpu_curve.csv"));
+    assert_eq!(csv.lines().nth(2), Some("100,92.5,3.75,50"), "{csv}");
+    assert!(!files.contains_key(&format!("{without}/gpu_curve.csv")));
+    let page = text(&files, "index.html");
+    assert_eq!(page.matches("gpu_curve.csv</a>").count(), 1);
+    for plot in ["gpu_allocation", "gpu_fragmentation"] {
+        assert!(page.contains(&format!("{plot}.svg")) && files.contains_key(&format!("{plot}.png")));
+        let svg = text(&files, &format!("{plot}.svg"));
+        assert!(svg.contains(if plot == "gpu_allocation" { "at the end 95%" } else { "at the end 2.5%" }));
+    }
 }
 
 #[test]

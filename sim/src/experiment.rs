@@ -13,6 +13,7 @@ use crate::engine::{self, Hooks, RunStats};
 use crate::error::SimError;
 use crate::observers::assignments::Assignments;
 use crate::observers::gantt::Gantt;
+use crate::observers::gpu_curve::GpuCurve;
 use crate::observers::metrics::MetricsObserver;
 use crate::observers::timeline::TimelineObserver;
 use crate::oracle::{self, Solution};
@@ -190,13 +191,14 @@ pub(crate) fn run_one(
     let file = experiment.out.map(|out| assignments_file(out, &folder)).transpose()?;
     let assignments = file.map(|file| Assignments::create(&file, &scenario.workers)).transpose()?;
     let pictures = (TimelineObserver::new(&scenario.workers, scenario.first_arrival), Gantt::default());
-    let summary = (MetricsObserver::new(scenario, settings), WorkflowObserver::new(workflows));
+    let numbers = (MetricsObserver::new(scenario, settings), GpuCurve::of(scenario, settings));
+    let summary = (numbers, WorkflowObserver::new(workflows));
     let mut observer = ((summary, assignments), pictures);
     let hooks = Hooks { stop: experiment.stop, ended: experiment.ended, time_passes: true };
     let start = Instant::now();
     let stats = engine::run(scenario, settings, &name, strategy.as_mut(), &mut observer, hooks)?;
     let timing = timing(&name, start.elapsed().as_secs_f64(), &stats);
-    let (((metrics, flows), _), (timeline, gantt)) = observer;
+    let ((((metrics, gpu_curve), flows), _), (timeline, gantt)) = observer;
     let mut summary = metrics.metrics(&name);
     summary.scenario_hash.clone_from(&scenario.hash);
     summary.lower_bound_s = Some(bounds.makespan.seconds());
@@ -215,6 +217,7 @@ pub(crate) fn run_one(
         metrics: summary,
         timeline: timeline.into_timeline(),
         gantt: gantt.into_bars(),
+        gpu_curve: gpu_curve.map(GpuCurve::into_points).unwrap_or_default(),
     };
     Ok((result, timing))
 }

@@ -162,6 +162,19 @@ pub struct CdfPoint {
     pub share: f64,
 }
 
+/// A point of the GPU curve: the cluster after the pass of an instant, in shares of its GPU capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GpuPoint {
+    /// GPU demand of all tasks that have arrived; may exceed 1.
+    pub arrived: f64,
+    /// Capacity that is held.
+    pub allocated: f64,
+    /// Free capacity that a typical task cannot use, in expectation.
+    pub fragmented: f64,
+    /// The same as a share of the free capacity; 0 if nothing is free.
+    pub fragmentation: f64,
+}
+
 /// Everything that one strategy's run leaves for a report.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StrategyResult {
@@ -179,6 +192,10 @@ pub struct StrategyResult {
     pub wait_cdf: Vec<CdfPoint>,
     /// All attempts in order of end; empty if there were more than a Gantt chart can show.
     pub gantt: Vec<GanttBar>,
+    /// GPU allocation and fragmentation against what has arrived, ascending; empty unless the scenario rejects what does
+    /// not fit and has GPUs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpu_curve: Vec<GpuPoint>,
 }
 
 /// What family a strategy belongs to.

@@ -27,8 +27,14 @@ pub(super) fn section(
     ));
     let folder = format!("{}/", link_segment(&result.folder));
     out.push_str("<p>Files:");
-    let files = ["performance_metrics.txt", "metrics.json", "assignments.csv"];
-    for file in files.iter().filter(|file| has_assignments || **file != "assignments.csv") {
+    let curve = !result.gpu_curve.is_empty();
+    let files = [
+        ("performance_metrics.txt", true),
+        ("metrics.json", true),
+        ("gpu_curve.csv", curve),
+        ("assignments.csv", has_assignments),
+    ];
+    for (file, _) in files.iter().filter(|(_, there)| *there) {
         out.push_str(&format!(" <a href=\"{folder}{file}\">{file}</a>"));
     }
     out.push_str("</p>\n");

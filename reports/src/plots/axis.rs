@@ -89,7 +89,7 @@ fn steps(unit: TimeUnit) -> &'static [f64] {
 }
 
 /// About `count` ticks at round values between `low` and `high`.
-fn ticks_between(low: f64, high: f64, preferred: &[f64], count: usize) -> Vec<Tick> {
+pub(crate) fn ticks_between(low: f64, high: f64, preferred: &[f64], count: usize) -> Vec<Tick> {
     let least = (high - low) / count.max(1) as f64;
     if !least.is_finite() || least <= 0.0 {
         return Vec::new();

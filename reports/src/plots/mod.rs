@@ -1,7 +1,8 @@
 //! The plots of a report.
 //!
 //! ```text
-//! gantt, load, series, wait_cdf, bars     what is shown: each builds a Scene
+//! gantt, load, series, wait_cdf, bars,    what is shown: each builds a Scene
+//! gpu_curve
 //!   axis                                  ticks, grid, title, legend
 //!     scene                               shapes in units
 //!       svg, png                          the two formats
@@ -12,6 +13,7 @@
 mod axis;
 mod bars;
 mod gantt;
+mod gpu_curve;
 mod load;
 mod palette;
 mod png;
@@ -60,6 +62,9 @@ pub(crate) fn write(comparison: &Comparison, dir: &Path) -> Result<Drawn, Report
     if !comparison.strategies.is_empty() {
         jobs.extend([Job::Makespan, Job::Turnaround, Job::WaitCdf]);
     }
+    if gpu_curve::has_any(comparison) {
+        jobs.extend([Job::GpuAllocation, Job::GpuFragmentation]);
+    }
     let overall = jobs.len();
     for result in &comparison.strategies {
         jobs.extend([Job::Gantt(result), Job::Utilization(result), Job::Queue(result), Job::Load(result)]);
@@ -82,6 +87,8 @@ enum Job<'a> {
     Makespan,
     Turnaround,
     WaitCdf,
+    GpuAllocation,
+    GpuFragmentation,
     Gantt(&'a StrategyResult),
     Utilization(&'a StrategyResult),
     Queue(&'a StrategyResult),
@@ -94,6 +101,8 @@ impl Job<'_> {
             Self::Makespan => "makespan",
             Self::Turnaround => "turnaround",
             Self::WaitCdf => "wait_cdf",
+            Self::GpuAllocation => "gpu_allocation",
+            Self::GpuFragmentation => "gpu_fragmentation",
             Self::Gantt(_) => "gantt",
             Self::Utilization(_) => "utilization",
             Self::Queue(_) => "queue",
@@ -107,6 +116,8 @@ impl Job<'_> {
             Self::Makespan => bars::makespan(comparison, fonts),
             Self::Turnaround => bars::turnaround(comparison, fonts),
             Self::WaitCdf => wait_cdf::draw(comparison, fonts),
+            Self::GpuAllocation => gpu_curve::allocation(comparison, fonts),
+            Self::GpuFragmentation => gpu_curve::fragmentation(comparison, fonts),
             Self::Gantt(result) if gantt::has_bars(result) => gantt::draw(result, workers, fonts),
             Self::Gantt(result) => load::draw(result, "Schedule as load", workers.len(), fonts),
             Self::Utilization(result) => series::utilization(result, fonts),
@@ -117,10 +128,10 @@ impl Job<'_> {
 
     fn write(&self, comparison: &Comparison, dir: &Path, fonts: &Fonts) -> Result<Plot, ReportError> {
         let folder = match self {
-            Self::Makespan | Self::Turnaround | Self::WaitCdf => dir.to_owned(),
             Self::Gantt(result) | Self::Utilization(result) | Self::Queue(result) | Self::Load(result) => {
                 dir.join(&result.folder)
             }
+            _ => dir.to_owned(),
         };
         let scene = self.scene(comparison, fonts);
         let path = folder.join(format!("{}.svg", self.name()));

@@ -188,6 +188,7 @@ fn run(spec: &str, kind: StrategyKind, pace: f64, tasks: usize, workers: usize, 
         timeline,
         wait_cdf,
         gantt: if tasks > 3_000 { Vec::new() } else { bars },
+        gpu_curve: Vec::new(),
     }
 }
 

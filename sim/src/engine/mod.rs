@@ -357,6 +357,7 @@ impl<'a, O: Observer> Engine<'a, O> {
         // What strategies may see takes the place of the file's estimate, which is the limit.
         let seen = self.settings.estimates.apply(&self.next, self.settings.seed);
         let limit = std::mem::replace(&mut self.next.spec.estimate, seen);
+        self.observer.arrived(&self.next.spec);
         let task = self.cluster.submit(&self.next.spec);
         self.stats.events += 1;
         self.tasks.insert(task, &mut self.next, limit);

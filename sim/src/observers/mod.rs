@@ -4,11 +4,12 @@
 //! needs only the summary pays for nothing else. Observers compose: a pair of observers is one.
 //!
 //! - [`assignments`]: `assignments.csv`; [`metrics`]: the summary; [`timeline`]: time series for the plots;
-//!   [`gantt`]: bars; [`checker`]: invariants after every instant
+//!   [`gantt`]: bars; [`gpu_curve`]: GPU allocation against what has arrived; [`checker`]: invariants after every instant
 
 pub mod assignments;
 pub mod checker;
 pub mod gantt;
+pub mod gpu_curve;
 pub mod metrics;
 pub mod timeline;
 
@@ -107,6 +108,11 @@ pub struct EndedWaiting<'a> {
 
 /// Hears what happens in a run. Every method does nothing by default.
 pub trait Observer {
+    /// A task arrives; it has not been decided upon.
+    fn arrived(&mut self, task: &TaskSpec) {
+        let _ = task;
+    }
+
     /// A task holds resources on these workers from now on, or no longer does.
     fn held_changed(&mut self, placement: &Placement, cluster: &Cluster) {
         let _ = (placement, cluster);
@@ -158,6 +164,11 @@ impl Observer for () {}
 
 /// Both observe, the first one first.
 impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn arrived(&mut self, task: &TaskSpec) {
+        self.0.arrived(task);
+        self.1.arrived(task);
+    }
+
     fn held_changed(&mut self, placement: &Placement, cluster: &Cluster) {
         self.0.held_changed(placement, cluster);
         self.1.held_changed(placement, cluster);
@@ -191,6 +202,12 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
 
 /// Observes if it is there.
 impl<O: Observer> Observer for Option<O> {
+    fn arrived(&mut self, task: &TaskSpec) {
+        if let Some(observer) = self {
+            observer.arrived(task);
+        }
+    }
+
     fn held_changed(&mut self, placement: &Placement, cluster: &Cluster) {
         if let Some(observer) = self {
             observer.held_changed(placement, cluster);

@@ -1,6 +1,10 @@
 //! Observers agree with each other.
 
+use cloudai_schedulers::Registry;
 use cloudai_sim::observers::gantt::MOST_BARS;
+use cloudai_sim::observers::gpu_curve::GpuCurve;
+use cloudai_sim::result::GpuPoint;
+use cloudai_sim::{Hooks, run};
 
 use crate::strategies::{play, start_all};
 use crate::support::{Case, FOUR, Outcome, close};
@@ -182,4 +186,54 @@ fn gpu_devices_are_in_the_file() {
     assert!(close(metrics.gpu_allocation.unwrap(), 2.6 / 3.0, 1e-12));
     // 0.4 of one device is left. Of the four kinds the two of 0.6 (half of all tasks) and the whole one cannot use it.
     assert!(close(metrics.gpu_fragmentation.unwrap(), 0.75, 1e-12), "{:?}", metrics.gpu_fragmentation);
+}
+
+#[test]
+fn the_gpu_curve_follows_what_arrives() {
+    let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu\nw0,8,8,10,2\n";
+    let tasks = [
+        "arrival_s duration_s cpu_cores gpu_cores",
+        "a 0 100 1 1",
+        "b 1 100 1 0.6",
+        "c 2 100 1 0.6",
+        "d 3 100 1 0",
+        "e 4 100 1 0.4",
+    ];
+    let curve = |case: &Case| {
+        let mut curve = GpuCurve::of(&case.scenario, &case.settings)?;
+        let mut strategy = Registry::builtin().build(&"first_fit".parse().unwrap()).unwrap();
+        let hooks = Hooks::default();
+        run(&case.scenario, &case.settings, "first_fit", strategy.as_mut(), &mut curve, hooks).unwrap();
+        let round = |share: f64| (share * 1e6).round() / 1e6;
+        let row = |point: GpuPoint| {
+            [point.arrived, point.allocated, point.fragmented, point.fragmentation].map(round)
+        };
+        Some(curve.into_points().into_iter().map(row).collect::<Vec<_>>())
+    };
+    let case = Case::new(workers, &tasks);
+    assert_eq!(curve(&case), None, "tasks that wait arrive at a cluster that is fuller by then");
+    // After b, 0.4 of the two devices is left. All of the five typical tasks but one cannot use it: two of 0.6, one of 1, one
+    // that needs no GPU. c is rejected, d adds nothing to what has arrived.
+    let expected = [[0.5, 0.5, 0.1, 0.2], [0.8, 0.8, 0.16, 0.8], [1.1, 0.8, 0.16, 0.8], [1.3, 1.0, 0.0, 0.0]];
+    assert_eq!(curve(&case.set("on_full", "reject")).unwrap(), expected);
+    let without = Case::new(workers, &["arrival_s duration_s", "a 0 1"]).set("on_full", "reject");
+    assert_eq!(curve(&without), None);
+}
+
+#[test]
+fn the_gpu_curve_is_thinned_out_to_the_first_row_of_each_step() {
+    // Each task is 0.05% of the capacity and ends at once: 3,000% arrive.
+    let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu\nw0,8,8,10,2\n";
+    let rows: Vec<String> = (0..60_000).map(|at| format!("t{at} {at} 0.5 0.001 0.001")).collect();
+    let mut table = vec!["arrival_s duration_s cpu_cores gpu_cores"];
+    table.extend(rows.iter().map(String::as_str));
+    let case = Case::new(workers, &table).set("on_full", "reject");
+    let mut curve = GpuCurve::of(&case.scenario, &case.settings).unwrap();
+    let mut strategy = Registry::builtin().build(&"first_fit".parse().unwrap()).unwrap();
+    run(&case.scenario, &case.settings, "first_fit", strategy.as_mut(), &mut curve, Hooks::default())
+        .unwrap();
+    let arrived: Vec<f64> = curve.into_points().into_iter().map(|point| point.arrived).collect();
+    // 30,000 steps of 0.1% become 1,875 of 1.6%.
+    assert_eq!(arrived.len(), 1_875);
+    assert!(arrived.iter().zip(1..).all(|(&arrived, step)| close(arrived, 0.016 * f64::from(step), 1e-9)));
 }

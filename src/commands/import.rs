@@ -8,19 +8,23 @@ use cloudai_workloads::{ImportReport, openb, swf, wfcommons};
 use crate::cli::{ArrivalsArg, ImportCommand};
 use crate::failure::{Usage, tell};
 
+/// GPU demand is inflated to at most so many times the capacity: far beyond any question to a cluster, and still in memory.
+const MOST_TARGET: f64 = 100.0;
+
 pub(super) fn run(command: &ImportCommand) -> Result<()> {
     match command {
         ImportCommand::Swf { log, processors, out } => summarise(&swf::import(log, *processors, out)?, out),
         ImportCommand::Openb { nodes, pods, arrivals, target, seed, out } => {
             let arrivals = match arrivals {
                 ArrivalsArg::Trace => openb::Arrivals::Trace,
-                ArrivalsArg::Inflate if target.is_finite() && *target > 0.0 => {
+                ArrivalsArg::Inflate if *target > 0.0 && *target <= MOST_TARGET => {
                     openb::Arrivals::Inflate { target: *target, seed: *seed }
                 }
                 ArrivalsArg::Inflate => {
-                    return Err(
-                        Usage(format!("--target {target}: expected a number above 0, such as 1.3")).into()
-                    );
+                    return Err(Usage(format!(
+                        "--target {target}: expected a number above 0 and at most {MOST_TARGET}, such as 1.3"
+                    ))
+                    .into());
                 }
             };
             summarise(&openb::import(nodes, pods, arrivals, out)?, out);

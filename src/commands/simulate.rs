@@ -68,6 +68,7 @@ pub(super) fn run(args: &SimulateArgs, registry: &Registry) -> Result<()> {
     draft.publish()?;
     show(args, &run)?;
     tell(format_args!("report: {}", place.join("index.html").display()));
+    anyhow::ensure!(!run.comparison.strategies.is_empty(), "no strategy supports the scenario");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Capacity: at no instant is more held than a worker has.
 
-use cloudai_schedulers::{Capacity, DeviceSet, MILLI_PER_GPU, Request, Time};
+use cloudai_schedulers::{Capacity, DeviceSet, Duration, MILLI_PER_GPU, Request, Time};
 use cloudai_workloads::AttemptStatus;
 
 use super::attempts::Attempts;
@@ -39,8 +39,18 @@ pub(super) fn check(plan: &Plan<'_>, attempts: &Attempts, findings: &mut Finding
         for part in attempts.parts(attempt) {
             let Some(worker) = part.worker else { continue };
             // With a lost worker goes what it held, even if other parts of a gang take time to stop.
-            let lost = plan.lost(worker, from).filter(|_| attempt.status == Some(AttemptStatus::Lost));
-            let to = lost.map_or(to, |lost| lost.min(to));
+            let is_lost = attempt.status == Some(AttemptStatus::Lost);
+            let to = match plan.lost(worker, from).filter(|_| is_lost) {
+                Some(lost) => lost.min(to),
+                // Which worker of a gang a drawn failure took is not in the schedule: only that the others stopped then.
+                None if is_lost
+                    && plan.settings.mtbf > Duration::ZERO
+                    && attempts.parts(attempt).len() > 1 =>
+                {
+                    from.max(Time::from_micros(to.micros().saturating_sub(plan.stop_length().micros())))
+                }
+                None => to,
+            };
             if from >= to {
                 changes.push((worker, from, Change::Moment, holdings.len()));
             } else {

@@ -68,6 +68,14 @@ impl<'a> Plan<'a> {
         faults[first..].iter().find(|fault| fault.kind == FaultKind::Down).map(|fault| fault.time)
     }
 
+    /// How long a stop takes, saving progress included.
+    pub(super) fn stop_length(&self) -> Duration {
+        let settings = self.settings;
+        let saves = settings.checkpoint && settings.checkpoint_interval == Duration::ZERO;
+        let saving = if saves { settings.checkpoint_overhead } else { Duration::ZERO };
+        settings.stop_latency.saturating_add(saving)
+    }
+
     /// The worker has the GPU model and the labels that the task asks for.
     pub(super) fn allows(&self, task: u32, worker: u32) -> bool {
         let constraint = &self.scenario.constraints[self.task(task).spec.constraint.0 as usize];
@@ -83,7 +91,8 @@ impl<'a> Plan<'a> {
         self.settings.estimates.apply(task, self.settings.seed)
     }
 
-    /// From an assignment to the end that was to be expected, on one worker: start-up latency, and estimate / speed.
+    /// From an assignment to the end that was to be expected, on one worker: start-up latency, estimate / speed, and the
+    /// pauses that checkpoints take.
     pub(super) fn expected_length(&self, task: u32, worker: u32) -> Duration {
         let exact = self.settings.estimates == Estimates::Exact;
         let known =
@@ -92,7 +101,8 @@ impl<'a> Plan<'a> {
             let estimate = self.estimate(self.task(task))?;
             Some(self.workers()[worker as usize].speed.run_time(estimate))
         });
-        self.settings.startup_latency.saturating_add(run.unwrap_or_default())
+        let run = run.unwrap_or_default();
+        self.settings.startup_latency.saturating_add(run).saturating_add(self.pauses(run))
     }
 
     /// The true run time on one worker, from the beginning.

@@ -35,7 +35,7 @@ pub const INFO: StrategyInfo = StrategyInfo {
         ParamInfo {
             name: "promote",
             about: "a task goes back to the first queue when it has waited this many times as long as it had run; 0: never",
-            kind: ParamKind::Float { default: 8.0, min: 0.0, max: 1e6 },
+            kind: ParamKind::Float { default: 0.0, min: 0.0, max: 1e6 },
         },
         WINDOW,
     ],

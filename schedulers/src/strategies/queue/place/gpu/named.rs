@@ -51,7 +51,7 @@ pub const GPU_RANDOM: StrategyInfo = plain(
 /// `dot_product` in the registry.
 pub const DOT_PRODUCT: StrategyInfo = plain(
     "dot_product",
-    "GPU sharing: the same, where what is left and what is asked for have the least dot product",
+    "GPU sharing: starts every task that fits, in order, where what is left and what is asked for have the least dot product",
     SCORED,
     |_| queue(Scored::new(DotProduct)),
 );
@@ -59,7 +59,7 @@ pub const DOT_PRODUCT: StrategyInfo = plain(
 /// `gpu_clustering` in the registry.
 pub const GPU_CLUSTERING: StrategyInfo = plain(
     "gpu_clustering",
-    "GPU sharing: the same, with tasks of the same GPU class",
+    "GPU sharing: starts every task that fits, in order, with tasks of the same GPU class",
     "as the other scores, and the tasks on a worker each time that it is scored",
     |_| queue(Scored::new(GpuClustering)),
 );
@@ -67,22 +67,24 @@ pub const GPU_CLUSTERING: StrategyInfo = plain(
 /// `gpu_packing` in the registry.
 pub const GPU_PACKING: StrategyInfo = plain(
     "gpu_packing",
-    "GPU sharing: the same, on occupied devices first, then on occupied workers",
+    "GPU sharing: starts every task that fits, in order, on occupied devices first, then on occupied workers",
     SCORED,
     |_| queue(Scored::new(GpuPacking)),
 );
 
 /// `gpu_best_fit` in the registry.
-pub const GPU_BEST_FIT: StrategyInfo =
-    plain("gpu_best_fit", "GPU sharing: the same, where least cpu and GPU is left", SCORED, |_| {
-        queue(Scored::new(GpuBestFit))
-    });
+pub const GPU_BEST_FIT: StrategyInfo = plain(
+    "gpu_best_fit",
+    "GPU sharing: starts every task that fits, in order, where least cpu and GPU is left",
+    SCORED,
+    |_| queue(Scored::new(GpuBestFit)),
+);
 
 /// `fgd` in the registry.
 pub const FGD: StrategyInfo = StrategyInfo {
     name: "fgd",
     aliases: &[],
-    about: "GPU sharing: the same, where the GPU that typical tasks cannot use grows least",
+    about: "GPU sharing: starts every task that fits, in order, where the GPU that typical tasks cannot use grows least",
     kind: Kind::Other,
     source: "Weng et al. 2023, Beware of Fragmentation (USENIX ATC), section 4; quantized: its artifact",
     complexity: "as the other scores, and the typical shapes x devices each time that a worker is scored",
@@ -101,7 +103,7 @@ pub const QUANTIZE: ParamInfo = ParamInfo {
 pub const GPU_ROLLOUT: StrategyInfo = StrategyInfo {
     name: "gpu_rollout",
     aliases: &[],
-    about: "GPU sharing: the same, where what is left loses least of its worth to several tasks to come",
+    about: "GPU sharing: starts every task that fits, in order, where what is left loses least of its worth to several tasks to come",
     kind: Kind::Other,
     source: "our own: rollouts (Bertsekas, Tsitsiklis, Wu 1997) on single workers, over futures drawn from the profile",
     complexity: "as the other scores, and futures x tasks of one x devices for each new state of a worker",

@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 use cloudai_schedulers::{Duration, Time};
-use cloudai_workloads::{Fault, FaultKind};
+use cloudai_workloads::{AttemptStatus, Fault, FaultKind};
 
-use super::attempts::Attempts;
+use super::attempts::{Attempt, Attempts};
 use super::conservative::Conservative;
 use super::easy::Easy;
 use super::fcfs::Fcfs;
@@ -42,8 +42,8 @@ pub(super) struct State<'a> {
     pub(super) freed: Vec<u32>,
     /// Tasks that have entered the queue at this instant, or whose data has arrived somewhere.
     pub(super) entered: Vec<u32>,
-    /// Something at this instant takes no time at all. There may be several passes then, and the file does not say which
-    /// start belongs to which.
+    /// Something at this instant takes no time, or is stopped. There may be several passes then, and the file does not say
+    /// which start belongs to which.
     pub(super) is_unsettled: bool,
 }
 
@@ -164,7 +164,7 @@ pub(super) fn check(plan: &Plan<'_>, attempts: &Attempts, rules: &[Rule], findin
             "promises: {never} tasks that never started; until when they waited is not in the schedule"
         ));
     }
-    let mut replay = Replay { state: state(plan, attempts), promises, momentary: 0 };
+    let mut replay = Replay { state: state(plan, attempts), promises, unsettled: 0 };
     let steps = steps(plan, attempts, &replay.state);
     for instant in steps.chunk_by(|a, b| a.0 == b.0) {
         replay.instant(instant, findings);
@@ -172,11 +172,11 @@ pub(super) fn check(plan: &Plan<'_>, attempts: &Attempts, rules: &[Rule], findin
     for promise in &mut replay.promises {
         promise.finish(findings);
     }
-    if replay.momentary > 0 {
+    if replay.unsettled > 0 {
         findings.note(format!(
-            "promises: at {} instants attempts take no time, and the order within the instant is not in the schedule; there \
-             only what is certain is judged",
-            replay.momentary
+            "promises: the order within instants at which attempts take no time or are stopped ({} of them); there only what is \
+             certain is judged",
+            replay.unsettled
         ));
     }
 }
@@ -233,7 +233,11 @@ fn steps(plan: &Plan<'_>, attempts: &Attempts, state: &State<'_>) -> Vec<(Time, 
         }
         for place in attempts.of(task) {
             let attempt = &attempts.all[place];
-            let (Some(assigned), Some(end)) = (attempt.assigned, attempt.end) else { continue };
+            let (Some(assigned), Some(end)) = (attempt.assigned, attempt.end) else {
+                // Until when it waited for a start that did not come about is not known.
+                since = attempt.end.unwrap_or(since);
+                continue;
+            };
             // A start that is too early was told of; here it has waited from then on.
             steps.push((since.min(assigned), Step::Enter(place)));
             steps.push((assigned, Step::Start(place)));
@@ -252,11 +256,18 @@ fn steps(plan: &Plan<'_>, attempts: &Attempts, state: &State<'_>) -> Vec<(Time, 
     steps
 }
 
+/// True if the attempt may have ended in the midst of an instant, after a pass: when its start was confirmed, or when a pass
+/// had it stopped.
+fn ends_within(attempt: &Attempt) -> bool {
+    let is_stopped = matches!(attempt.status, Some(AttemptStatus::Preempted | AttemptStatus::Cancelled));
+    is_stopped || attempt.end <= attempt.start
+}
+
 struct Replay<'a> {
     state: State<'a>,
     promises: Vec<Box<dyn Promise>>,
-    /// Instants at which something takes no time.
-    momentary: u64,
+    /// Instants with perhaps several passes.
+    unsettled: u64,
 }
 
 impl Replay<'_> {
@@ -267,9 +278,12 @@ impl Replay<'_> {
         self.state.now = now;
         self.state.freed.clear();
         self.state.entered.clear();
-        self.state.is_unsettled =
-            steps.iter().any(|(_, step)| matches!(step, Step::Start(at) if is_momentary(*at)));
-        self.momentary += u64::from(self.state.is_unsettled);
+        self.state.is_unsettled = steps.iter().any(|&(_, step)| match step {
+            Step::Start(place) => is_momentary(place),
+            Step::End(place) => ends_within(&attempts.all[place]),
+            _ => false,
+        });
+        self.unsettled += u64::from(self.state.is_unsettled);
         for &(_, step) in steps {
             match step {
                 Step::End(place) if !is_momentary(place) => self.end(place),

@@ -115,6 +115,15 @@ impl Rule {
                     .to_owned(),
             );
         }
+        let held_unseen = |row: &&ScheduleRow| row.start.is_none() && row.end.is_some();
+        if replays_rooms && let Some(row) = schedule.rows.iter().find(held_unseen) {
+            return cannot(format!(
+                "an attempt of task '{}' (line {}) was stopped during start-up, and since when it held resources is not in the \
+                 schedule",
+                plan.task(row.task).name,
+                row.line
+            ));
+        }
         if self == Self::NoPreemption && !schedule.has_status {
             return cannot(
                 "the schedule does not say how attempts ended; expected a column status".to_owned(),

@@ -290,12 +290,43 @@ fn instants_with_several_passes_are_judged_only_as_far_as_is_certain() {
     let verdict = judge(&pool(tasks), "fcfs,easy", "task_id,start_s,end_s\nz,0,0\nc,0,5\nb,5,10\n").unwrap();
     assert!(verdict.holds, "{verdict}");
     assert!(
-        verdict.notes.iter().any(|note| note.contains("at 1 instants attempts take no time")),
+        verdict.notes.iter().any(|note| note.contains("take no time or are stopped (1 of them)")),
         "{verdict}"
     );
     // Who waited before the instant was there in any case.
     let tasks = "task_id,arrival_s,duration_s,cpu_cores\na,0,5,4\nb,1,5,4\nz,5,0,1\n";
     assert_eq!(found(&pool(tasks), "fcfs", "task_id,start_s,end_s\na,0,5\nz,5,5\nb,6,11\n").len(), 1);
+}
+
+#[test]
+fn who_ends_as_its_start_is_confirmed_may_have_been_there_in_the_pass() {
+    // z is given up at 1 s, as it takes no time; the pass of that instant expected it to stay until 6 s, and let s pass.
+    let tasks = "task_id,arrival_s,duration_s,cpu_cores,estimate_s\n\
+        a,0,20,1,20\nz,0,0,2,5\nhead,0.5,5,3,5\ns,1,4,1,4\n";
+    let case = pool(tasks).set("startup_latency_s", "1");
+    let schedule = "task_id,start_s,end_s\na,1,21\nz,1,1\nhead,7,12\ns,2,6\n";
+    holds(&case, "easy,conservative", schedule);
+    assert_eq!(found(&case, "fcfs", schedule).len(), 1, "the head waited before that instant");
+}
+
+#[test]
+fn who_was_stopped_during_start_up_waits_from_then_on() {
+    let case =
+        pool("task_id,arrival_s,duration_s,cpu_cores\na,0,5,1\nb,1,5,1\n").set("startup_latency_s", "3");
+    let rows = |again: u32| {
+        format!(
+            "task_id,worker_id,attempt,start_s,end_s,status\na,pool,1,,2,preempted\na,pool,2,{again},{},completed\n\
+             b,pool,1,4,9,completed\n",
+            again + 5
+        )
+    };
+    // b is assigned at 1 s, when a still held what it had been given.
+    holds(&case, "fcfs", &rows(9));
+    assert_eq!(
+        judge(&case, "work_conserving", &rows(9)).unwrap_err().to_string(),
+        "rule work_conserving cannot be checked: an attempt of task 'a' (line 2) was stopped during start-up, and since \
+         when it held resources is not in the schedule"
+    );
 }
 
 #[test]

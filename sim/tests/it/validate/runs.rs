@@ -36,8 +36,14 @@ fn able(case: &Case) -> impl Iterator<Item = String> {
     })
 }
 
+/// `PROPTEST_CASES` asks for more than usual.
+fn config() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(64), ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(config())]
 
     /// Whatever the scenario has, every strategy's schedule holds, and the queues keep what they promise.
     #[test]

@@ -174,7 +174,7 @@ impl Pass {
             for &(worker, _) in able.iter().filter(|(_, ready)| *ready <= start) {
                 let mut room = self.profiles[worker as usize].least(start, start + length);
                 while parts.len() < spec.replicas as usize
-                    && let Some(devices) = room.place(&spec.request)
+                    && let Some(devices) = room.place_replica(&spec.request)
                 {
                     room.take(&spec.request, devices);
                     parts.push(Reserved { worker, start, end: start + length, devices });

@@ -66,10 +66,21 @@ impl Room {
         if self.holds_amounts(request) { self.devices_for(request.gpu) } else { None }
     }
 
-    /// Takes as many replicas as fit, at most `most`, each where the rule puts it; says how many.
+    /// The devices for a replica of a gang that fits: the lowest that suffice, so that fractions fill devices in index
+    /// order.
+    pub(super) fn place_replica(&self, request: &Request) -> Option<DeviceSet> {
+        if !request.gpu.is_fraction() {
+            return self.place(request);
+        }
+        let enough = |&(_, &free): &(u32, &i64)| free >= i64::from(request.gpu.milli());
+        let (device, _) = (0u32..).zip(&self.devices).find(enough).filter(|_| self.holds_amounts(request))?;
+        Some(DeviceSet::single(device))
+    }
+
+    /// Takes as many replicas of a gang as fit, at most `most`; says how many.
     pub(super) fn take_replicas(&mut self, request: &Request, most: u32) -> u32 {
         for taken in 0..most {
-            let Some(devices) = self.place(request) else { return taken };
+            let Some(devices) = self.place_replica(request) else { return taken };
             self.take(request, devices);
         }
         most
@@ -156,6 +167,8 @@ mod tests {
         assert_eq!(room.place(&request(0, 600)), Some(DeviceSet::single(0)), "ties to the lowest");
         assert_eq!(room.place(&request(0, 2000)), Some(DeviceSet(0b11)));
         assert_eq!(room.place(&request(0, 3000)), None);
+        assert_eq!(room.place_replica(&request(0, 400)), Some(DeviceSet::single(0)), "of a gang the lowest");
+        assert_eq!(room.take_replicas(&request(0, 400), 9), 5, "two, two, one, none");
     }
 
     #[test]

@@ -268,6 +268,8 @@ fn the_more_urgent_start_first() {
             "at 5 s, line 3, priority: task 'b' starts with priority 0 while task 'c' with priority 3 waits, since 2 s"
         ]
     );
+    // Among equals the promise says nothing.
+    holds(&pool(&tasks.replace("c,2,5,4,3", "c,2,5,4,0")), "priority", &rows(10, 5));
 }
 
 #[test]

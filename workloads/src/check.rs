@@ -8,7 +8,8 @@ use crate::names::Names;
 use crate::problems::{FileProblems, Problems};
 use crate::scenario::Needs;
 use crate::shapes::Shapes;
-use crate::table::{Source, Table};
+use crate::source::Source;
+use crate::table::Table;
 use crate::task::{Task, TaskParser};
 
 /// What the first reading finds out.
@@ -24,14 +25,27 @@ pub(crate) struct Checked {
     pub(crate) unsorted_at: Option<u64>,
     /// Some task states dependencies.
     pub(crate) depends: bool,
+    /// The SHA-256 of the file's content.
+    pub(crate) sha256: String,
+}
+
+/// What is wrong with an id that a list of ids cannot hold.
+pub(crate) const UNNAMEABLE: &str =
+    "has a ; or a control character; expected an id that a list with ; between its ids can name";
+
+/// True for an id that `depends_on`, and a gang's `worker_id` in a schedule, can name.
+#[inline]
+pub(crate) fn can_be_named(id: &[u8]) -> bool {
+    // Without an early end, so that it runs on many bytes at a time.
+    !id.iter().fold(false, |found, &byte| found | (byte == b';') | (byte < b' ') | (byte == 0x7f))
 }
 
 /// Reads and checks all of `source`. Without workers (theirs was a problem) fitting is not checked.
 pub(crate) fn check(source: &Source, workers: Option<&[WorkerSpec]>) -> Result<Checked, Problems> {
     let mut problems = FileProblems::new(&source.path);
-    let mut table = Table::open(source, &column::COLUMNS)?;
+    let mut table = Table::open_hashed(source, &column::COLUMNS)?;
     let mut found = Checked::new(workers.unwrap_or_default());
-    let mut ids: Vec<u64> = Vec::new();
+    let mut ids = Ids::default();
     let (mut parser, mut task, mut last) = (TaskParser::default(), Task::default(), Time::ZERO);
     while let Some(mut row) = table.next(&mut problems)? {
         let before = row.problem_count();
@@ -41,8 +55,9 @@ pub(crate) fn check(source: &Source, workers: Option<&[WorkerSpec]>) -> Result<C
         };
         parser.read(&mut row, index, &mut found.names, &mut task);
         found.tasks += 1;
-        if !task.name.is_empty() {
-            ids.push(hash64(task.name.as_bytes()));
+        ids.add(task.name.as_bytes());
+        if !can_be_named(task.name.as_bytes()) {
+            row.problem(column::TASK_ID, task.name.as_bytes(), UNNAMEABLE);
         }
         if row.problem_count() > before {
             continue;
@@ -59,6 +74,8 @@ pub(crate) fn check(source: &Source, workers: Option<&[WorkerSpec]>) -> Result<C
             row.problem(column::TASK_ID, task.name.as_bytes(), message);
         }
     }
+    found.sha256 = table.sha256();
+    drop(table);
     report_duplicates(source, ids, &mut problems)?;
     if found.tasks == 0 && problems.count() == 0 {
         problems.whole("has no tasks; expected at least one row");
@@ -80,6 +97,7 @@ impl Checked {
             last_arrival: Time::ZERO,
             unsorted_at: None,
             depends: false,
+            sha256: String::new(),
         }
     }
 
@@ -108,17 +126,48 @@ impl Checked {
     }
 }
 
-/// Finds ids that stand there twice from the hashes of all ids: eight bytes an id. Where two hashes are
-/// equal the file is read again, so that a mere collision of hashes is no problem.
-fn report_duplicates(
-    source: &Source,
-    mut ids: Vec<u64>,
-    problems: &mut FileProblems,
-) -> Result<(), Problems> {
-    ids.sort_unstable();
-    let mut twice: Vec<u64> = ids.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
-    drop(ids);
-    twice.dedup();
+/// All ids of a file, eight bytes each.
+#[derive(Debug, Default)]
+struct Ids {
+    hashes: Vec<u64>,
+    last: Vec<u8>,
+    /// Some id is not above the one before it, by length and then by bytes. As long as they rise, as in t1, t2, ...,
+    /// t10, or 001, 002, ..., each is another one.
+    unordered: bool,
+}
+
+impl Ids {
+    #[inline]
+    fn add(&mut self, id: &[u8]) {
+        if id.is_empty() {
+            return; // a problem of its own
+        }
+        self.hashes.push(hash64(id));
+        if !self.unordered {
+            self.unordered = (id.len(), id) <= (self.last.len(), &self.last);
+            self.last.clear();
+            self.last.extend_from_slice(id);
+        }
+    }
+
+    /// Hashes that occur more than once, in ascending order.
+    fn twice(mut self) -> Vec<u64> {
+        if !self.unordered {
+            return Vec::new();
+        }
+        let ids = &mut self.hashes;
+        ids.sort_unstable();
+        let same = ids.windows(2).filter(|pair| pair[0] == pair[1]);
+        let mut twice: Vec<u64> = same.map(|pair| pair[0]).collect();
+        twice.dedup();
+        twice
+    }
+}
+
+/// Finds ids that stand there twice from the hashes of all ids. Where two hashes are equal the file is read again, so
+/// that a mere collision of hashes is no problem.
+fn report_duplicates(source: &Source, ids: Ids, problems: &mut FileProblems) -> Result<(), Problems> {
+    let twice = ids.twice();
     if twice.is_empty() {
         return Ok(());
     }
@@ -147,9 +196,21 @@ mod tests {
     fn duplicates(text: &str, ids: &[&str]) -> u64 {
         let source = Source::text("tasks.csv", text);
         let mut problems = FileProblems::new(&source.path);
-        let ids = ids.iter().map(|id| hash64(id.as_bytes())).collect();
-        report_duplicates(&source, ids, &mut problems).unwrap();
+        let mut found = Ids::default();
+        ids.iter().for_each(|id| found.add(id.as_bytes()));
+        report_duplicates(&source, found, &mut problems).unwrap();
         problems.count()
+    }
+
+    #[test]
+    fn ids_that_rise_by_length_and_then_by_bytes_cannot_repeat() {
+        let unordered = |ids: &[&str]| {
+            let mut found = Ids::default();
+            ids.iter().for_each(|id| found.add(id.as_bytes()));
+            found.unordered
+        };
+        assert!(!unordered(&["t1", "t2", "t9", "t10", "t11", "t100", "aaaaa"]));
+        assert!(unordered(&["t1", "t1"]) && unordered(&["t2", "t10", "t9"]) && unordered(&["b", "c", "a"]));
     }
 
     #[test]

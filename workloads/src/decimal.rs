@@ -68,22 +68,41 @@ fn parse_short(text: &[u8], unit: u32, rounding: Rounding) -> Option<u64> {
     if text.is_empty() || text.len() > 12 {
         return None;
     }
-    let mut mantissa = 0u64;
-    let mut point = None;
-    for (i, &byte) in text.iter().enumerate() {
-        let digit = byte.wrapping_sub(b'0');
-        if digit <= 9 {
-            mantissa = mantissa * 10 + u64::from(digit);
-        } else if byte == b'.' && point.is_none() && text.len() > 1 {
-            point = Some(i);
-        } else {
-            return None;
+    let (mut mantissa, mut at) = (0u64, 0);
+    while let Some(digit) = digit(text, at) {
+        mantissa = mantissa * 10 + digit;
+        at += 1;
+    }
+    if at == text.len() {
+        return Some(mantissa * u64::from(unit)); // at most 10^12 x 2^32
+    }
+    if text[at] != b'.' || text.len() == 1 {
+        return None;
+    }
+    at += 1;
+    let decimals = text.len() - at;
+    while let Some(digit) = digit(text, at) {
+        mantissa = mantissa * 10 + digit;
+        at += 1;
+    }
+    if at < text.len() {
+        return None;
+    }
+    // Where the unit has as many decimals as the text, the usual case, nothing is divided.
+    match (unit, decimals) {
+        (1_000_000, 0..=6) => Some(mantissa * POWERS[6 - decimals]),
+        (1_000, 0..=3) => Some(mantissa * POWERS[3 - decimals]),
+        _ => {
+            let (scaled, divisor) = (mantissa * u64::from(unit), POWERS[decimals]);
+            round(u128::from(scaled / divisor), !scaled.is_multiple_of(divisor), rounding).ok()
         }
     }
-    let scaled = mantissa * u64::from(unit); // at most 10^12 x 2^32
-    let Some(point) = point else { return Some(scaled) };
-    let divisor = POWERS[text.len() - 1 - point];
-    round(u128::from(scaled / divisor), !scaled.is_multiple_of(divisor), rounding).ok()
+}
+
+#[inline]
+fn digit(text: &[u8], at: usize) -> Option<u64> {
+    let digit = text.get(at)?.wrapping_sub(b'0');
+    (digit <= 9).then_some(u64::from(digit))
 }
 
 /// Any decimal number, with sign and exponent.

@@ -6,7 +6,8 @@ use crate::columns::durations as column;
 use crate::graph::known_task;
 use crate::hash::FixedMap;
 use crate::problems::{FileProblems, Problems};
-use crate::table::{Source, Table};
+use crate::source::Source;
+use crate::table::Table;
 
 /// Run times of some tasks on some workers; they replace duration / speed for that pair.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,23 @@ impl Durations {
             (Some(&from), Some(&to)) => &self.entries[from..to],
             _ => &[],
         }
+    }
+
+    /// What is stated where only the first `count` of `known` workers are there, or where they come again in turn.
+    pub(crate) fn on_workers(&self, known: usize, count: usize) -> Self {
+        let (mut first, mut entries) = (Vec::with_capacity(self.first.len()), Vec::new());
+        for task in self.first.windows(2) {
+            first.push(entries.len());
+            let row = &self.entries[task[0]..task[1]];
+            for round in (0..count).step_by(known.max(1)) {
+                let here = row
+                    .iter()
+                    .filter_map(|&(worker, time)| Some((u32::try_from(worker as usize + round).ok()?, time)));
+                entries.extend(here.filter(|&(worker, _)| (worker as usize) < count));
+            }
+        }
+        first.push(entries.len());
+        Self { first, entries }
     }
 
     pub(crate) fn read(

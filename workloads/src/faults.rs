@@ -7,7 +7,8 @@ use cloudai_schedulers::model::{Time, WorkerSpec};
 use crate::columns::faults as column;
 use crate::hash::FixedMap;
 use crate::problems::{FileProblems, Problems};
-use crate::table::{Row, Source, Table};
+use crate::source::Source;
+use crate::table::{Row, Table};
 
 /// What happens to a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -63,6 +63,14 @@ impl NewFolder {
     }
 }
 
+/// The content of a file, in memory. Writing there does not fail, and what is written is text.
+pub(crate) fn in_memory(content: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
+    let mut bytes = Vec::new();
+    let written = content(&mut bytes);
+    debug_assert!(written.is_ok(), "{written:?}");
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
 impl Drop for NewFolder {
     fn drop(&mut self) {
         // After a rename there is nothing; after a failure what was begun goes away, as well as it can.

@@ -9,7 +9,8 @@ use crate::Task;
 use crate::columns::edges as column;
 use crate::hash::FixedMap;
 use crate::problems::{FileProblems, Problems};
-use crate::table::{Row, Source, Table};
+use crate::source::Source;
+use crate::table::{Row, Table};
 
 /// The most tasks of a cycle that a message names.
 const NAMED_OF_CYCLE: usize = 12;

@@ -50,10 +50,19 @@ impl Hasher for FixedHasher {
         for word in words {
             self.mix(u64::from_le_bytes(*word));
         }
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        self.mix(u64::from_le_bytes(last));
-        self.mix(bytes.len() as u64);
+        // The length keeps apart what differs by zeros at the end.
+        let last = rest.iter().rfold(0, |last, &byte| last << 8 | u64::from(byte));
+        self.mix(last ^ (bytes.len() as u64) << 56);
+    }
+
+    #[inline]
+    fn write_u8(&mut self, byte: u8) {
+        self.mix(u64::from(byte));
+    }
+
+    #[inline]
+    fn write_usize(&mut self, word: usize) {
+        self.mix(word as u64);
     }
 
     #[inline]

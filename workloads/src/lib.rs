@@ -44,6 +44,7 @@
 //!   `faults` read what refers to tasks and workers by id, `decimal` turns text into integers
 //! - [`Schedule`]: what ran where and when, in our `assignments.csv` or another program's file
 //! - [`Settings`] and [`Estimates`]: how a scenario is to be run, and which estimates strategies see
+//! - [`Variation`]: the same scenario under another load, shaken, or with another number of workers
 //! - [`Problems`]: what is wrong with an input, up to twenty problems of a file
 //! - writing: [`TaskWriter`] and [`write_workers`]
 //! - making scenarios: [`generate`] from stated distributions; [`swf`], [`openb`] and [`wfcommons`] from published
@@ -72,24 +73,28 @@ mod scenario;
 mod schedule;
 mod settings;
 mod shapes;
+mod source;
 mod stream;
 pub mod swf;
 mod table;
 mod task;
+mod variation;
 pub mod wfcommons;
 mod workers;
 mod write;
+mod zstd;
 
 pub use durations::Durations;
 pub use estimates::{Estimates, UnknownEstimates};
 pub use faults::{Fault, FaultKind};
 pub use graph::Edge;
 pub use location::Location;
-pub use problems::{Problem, Problems, SHOWN_PER_FILE};
+pub use problems::{FileProblems, Problem, Problems, SHOWN_PER_FILE};
 pub use report::ImportReport;
 pub use scenario::{LoadedBecause, Needs, Scenario};
 pub use schedule::{AttemptStatus, Schedule, SchedulePart, ScheduleRow, UnknownId};
 pub use settings::{OnFull, SettingError, Settings};
 pub use stream::TaskStream;
 pub use task::{DEFAULT_REQUEST, Task};
+pub use variation::{Load, Shake, UnknownLoad, Variation};
 pub use write::{TaskColumn, TaskRow, TaskWriter, write_workers};

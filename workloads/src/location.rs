@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use crate::problems::Problems;
 use crate::settings::Settings;
-use crate::table::Source;
+use crate::source::{Packing, Source};
 
 /// Where the files of a scenario are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// A folder with `tasks.csv` and `workers.csv`, and `durations.csv`, `edges.csv`, `faults.csv` and
-    /// `scenario.toml` where it has them.
+    /// `scenario.toml` where it has them. Each of the CSV files may be compressed: `tasks.csv.gz`, `tasks.csv.zst`.
     Folder(PathBuf),
     /// Files one by one.
     Files {
@@ -57,6 +57,15 @@ impl Location {
         Self::Text { tasks, workers, durations: None, edges: None, faults: None, settings: None }
     }
 
+    /// The same, with this text as `scenario.toml`; no more than the same if it is not [`Location::Text`].
+    #[must_use]
+    pub fn with_settings(mut self, toml: impl Into<String>) -> Self {
+        if let Self::Text { settings, .. } = &mut self {
+            *settings = Some(toml.into());
+        }
+        self
+    }
+
     /// Finds the files and reads the settings; the scenario has a name afterwards.
     pub(crate) fn resolve(&self) -> Result<(Sources, Settings), Problems> {
         let inputs = self.inputs()?;
@@ -88,16 +97,22 @@ impl Location {
                         "is not a folder; expected a scenario: a folder with tasks.csv and workers.csv";
                     return Err(Problems::file(folder, message));
                 }
-                let file = |name| Input::Path(folder.join(name));
-                let optional = |name| Some(folder.join(name)).filter(|path| path.exists()).map(Input::Path);
-                Inputs {
-                    tasks: file("tasks.csv"),
-                    workers: file("workers.csv"),
-                    durations: optional("durations.csv"),
-                    edges: optional("edges.csv"),
-                    faults: optional("faults.csv"),
-                    settings: optional("scenario.toml"),
-                }
+                let mut problems = Problems::default();
+                let mut find =
+                    |name| find(folder, name).map_err(|found| problems.append(found)).ok().flatten();
+                let mut file = |name| find(name).map(Input::Path);
+                let inputs = Inputs {
+                    tasks: file("tasks.csv").unwrap_or_else(|| Input::Path(folder.join("tasks.csv"))),
+                    workers: file("workers.csv").unwrap_or_else(|| Input::Path(folder.join("workers.csv"))),
+                    durations: file("durations.csv"),
+                    edges: file("edges.csv"),
+                    faults: file("faults.csv"),
+                    settings: Some(folder.join("scenario.toml"))
+                        .filter(|path| path.exists())
+                        .map(Input::Path),
+                };
+                problems.into_result()?;
+                inputs
             }
             Self::Files { tasks, workers, durations, edges, faults, settings } => Inputs {
                 tasks: path(tasks),
@@ -125,10 +140,28 @@ impl Location {
                 let whole = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());
                 whole.file_name().map(ToOwned::to_owned)
             }
-            Self::Files { tasks, .. } => tasks.file_stem().map(ToOwned::to_owned),
+            Self::Files { tasks, .. } => {
+                let unpacked = if Packing::of(tasks) == Packing::Plain { None } else { tasks.file_stem() };
+                Path::new(unpacked.unwrap_or(tasks.as_os_str())).file_stem().map(ToOwned::to_owned)
+            }
             Self::Text { .. } => None,
         };
         name.map_or_else(|| "scenario".to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+}
+
+/// The file of this name in a folder, which may be compressed; `None` if it is not there in any form.
+fn find(folder: &Path, name: &str) -> Result<Option<PathBuf>, Problems> {
+    let forms = Packing::ALL.map(|packing| folder.join(format!("{name}{}", packing.extension())));
+    let mut there = forms.into_iter().filter(|path| path.exists());
+    match (there.next(), there.next()) {
+        (Some(one), Some(other)) => {
+            let other = other.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let message =
+                format!("stands beside {other}; expected one of the two: which counts is not clear");
+            Err(Problems::file(&one, message))
+        }
+        (one, _) => Ok(one),
     }
 }
 
@@ -175,4 +208,12 @@ pub(crate) struct Sources {
     pub(crate) durations: Option<Source>,
     pub(crate) edges: Option<Source>,
     pub(crate) faults: Option<Source>,
+}
+
+impl Sources {
+    /// Bytes of memory that the contents take; files take none.
+    pub(crate) fn bytes(&self) -> u64 {
+        let optional = [&self.durations, &self.edges, &self.faults].into_iter().flatten();
+        [&self.tasks, &self.workers].into_iter().chain(optional).map(Source::bytes_in_memory).sum()
+    }
 }

@@ -7,22 +7,25 @@ use crate::hash::FixedMap;
 /// Texts and their numbers, in order of first appearance.
 #[derive(Debug, Default)]
 struct Texts {
-    numbers: FixedMap<Box<str>, u32>,
+    /// By their bytes, so that a text that was met before need not be checked to be UTF-8.
+    numbers: FixedMap<Box<[u8]>, u32>,
     texts: Vec<String>,
 }
 
 impl Texts {
-    fn find(&self, text: &str) -> Option<u32> {
+    #[inline]
+    fn find(&self, text: &[u8]) -> Option<u32> {
         self.numbers.get(text).copied()
     }
 
-    fn add(&mut self, text: &str) -> Option<u32> {
-        if let Some(number) = self.find(text) {
+    #[inline]
+    fn add<'a>(&mut self, bytes: &[u8], text: impl FnOnce() -> &'a str) -> Option<u32> {
+        if let Some(number) = self.find(bytes) {
             return Some(number);
         }
         let number = u32::try_from(self.texts.len()).ok()?;
-        self.numbers.insert(text.into(), number);
-        self.texts.push(text.to_owned());
+        self.numbers.insert(bytes.into(), number);
+        self.texts.push(text().to_owned());
         Some(number)
     }
 }
@@ -53,8 +56,8 @@ impl Names {
             constraints: vec![Constraint::default()],
         };
         names.constraint_numbers.insert(Constraint::default(), ConstraintId::ANY);
-        if let Some(user) = names.user("") {
-            names.family(user, "");
+        if let (Some(user), Some(image)) = (names.user(b"", || ""), names.image(b"", || "")) {
+            names.family(user, image);
         }
         names
     }
@@ -74,24 +77,35 @@ impl Names {
 
 /// Gives names their numbers: a first reading adds new ones, later readings only find them.
 /// `None` means that the name has no number (and, when adding, that there are too many).
+///
+/// `text` is called if the bytes are new; it says what they are as text.
 pub(crate) trait Numbering {
-    fn user(&mut self, name: &str) -> Option<UserId>;
-    fn family(&mut self, user: UserId, image: &str) -> Option<FamilyId>;
+    fn user<'a>(&mut self, name: &[u8], text: impl FnOnce() -> &'a str) -> Option<UserId>;
+    fn image<'a>(&mut self, name: &[u8], text: impl FnOnce() -> &'a str) -> Option<ImageId>;
+    fn family(&mut self, user: UserId, image: ImageId) -> Option<FamilyId>;
     /// The constraint that stands in the file as `text`; `parse` is called if the text is new.
     fn constraint(&mut self, text: &[u8], parse: impl FnOnce() -> Constraint) -> Option<ConstraintId>;
 }
 
+/// Number of an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ImageId(u32);
+
 impl Numbering for Names {
     #[inline]
-    fn user(&mut self, name: &str) -> Option<UserId> {
-        self.users.add(name).map(UserId)
+    fn user<'a>(&mut self, name: &[u8], text: impl FnOnce() -> &'a str) -> Option<UserId> {
+        self.users.add(name, text).map(UserId)
     }
 
     #[inline]
-    fn family(&mut self, user: UserId, image: &str) -> Option<FamilyId> {
-        let image = self.images.add(image)?;
+    fn image<'a>(&mut self, name: &[u8], text: impl FnOnce() -> &'a str) -> Option<ImageId> {
+        self.images.add(name, text).map(ImageId)
+    }
+
+    #[inline]
+    fn family(&mut self, user: UserId, image: ImageId) -> Option<FamilyId> {
         let next = u32::try_from(self.families.len()).ok()?;
-        Some(FamilyId(*self.families.entry((user.0, image)).or_insert(next)))
+        Some(FamilyId(*self.families.entry((user.0, image.0)).or_insert(next)))
     }
 
     fn constraint(&mut self, text: &[u8], parse: impl FnOnce() -> Constraint) -> Option<ConstraintId> {
@@ -112,14 +126,18 @@ impl Numbering for Names {
 /// Finds, and adds nothing.
 impl Numbering for &Names {
     #[inline]
-    fn user(&mut self, name: &str) -> Option<UserId> {
+    fn user<'a>(&mut self, name: &[u8], _: impl FnOnce() -> &'a str) -> Option<UserId> {
         self.users.find(name).map(UserId)
     }
 
     #[inline]
-    fn family(&mut self, user: UserId, image: &str) -> Option<FamilyId> {
-        let image = self.images.find(image)?;
-        self.families.get(&(user.0, image)).copied().map(FamilyId)
+    fn image<'a>(&mut self, name: &[u8], _: impl FnOnce() -> &'a str) -> Option<ImageId> {
+        self.images.find(name).map(ImageId)
+    }
+
+    #[inline]
+    fn family(&mut self, user: UserId, image: ImageId) -> Option<FamilyId> {
+        self.families.get(&(user.0, image.0)).copied().map(FamilyId)
     }
 
     #[inline]

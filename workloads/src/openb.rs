@@ -3,7 +3,8 @@
 //! Nodes become workers with their ids and GPU models. A pod asks for `num_gpu` whole devices, or for `gpu_milli` / 1000
 //! of one; memory keeps its MiB exactly; storage is left out.
 
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use cloudai_schedulers::model::{
     Capacity, Constraint, Duration, GpuRequest, MAX_GPUS_PER_WORKER, MILLI_PER_GPU, Request, TaskSpec, Time,
@@ -12,13 +13,15 @@ use cloudai_schedulers::model::{
 
 use crate::columns::{nodes, pods};
 use crate::decimal::Rounding;
-use crate::folder::NewFolder;
+use crate::folder::{NewFolder, in_memory};
+use crate::location::Location;
 use crate::problems::{FileProblems, Problems};
 use crate::report::ImportReport;
 use crate::sample::Sampler;
 use crate::settings::to_toml;
 use crate::shapes::Shapes;
-use crate::table::{MAX_AMOUNT, Row, Source, Table};
+use crate::source::Source;
+use crate::table::{MAX_AMOUNT, Row, Table};
 use crate::write::{TaskColumn, TaskRow, TaskWriter, write_workers};
 
 /// How long a pod of the inflation protocol runs: 10^7 s, longer than pods arrive.
@@ -55,52 +58,131 @@ pub enum Arrivals {
 /// 0 or cannot be reached, or if `out` is there already and not empty or cannot be written.
 pub fn import(nodes: &Path, pods: &Path, arrivals: Arrivals, out: &Path) -> Result<ImportReport, Problems> {
     let folder = NewFolder::create(out)?;
-    let mut workers = read_nodes(&Source::new(nodes)?)?;
-    let (mut kept, mut report) = (Vec::new(), ImportReport::default());
-    let shapes = Shapes::new(&workers);
-    for pod in read_pods(&Source::new(pods)?, &mut report)? {
-        let spec = TaskSpec { request: pod.request, replicas: 1, ..TaskSpec::default() };
-        if shapes.fits_somewhere(&spec, &pod.constraint) {
-            kept.push(pod);
-        } else {
-            report.drop_task("fits no node");
+    let trace = Trace::read(nodes, pods)?;
+    let imported = trace.arrive(arrivals)?;
+    folder.write("workers.csv", |file| write_workers(file, &imported.workers))?;
+    folder.write("tasks.csv", |file| write_pods(file, &imported.pods))?;
+    let settings = imported.settings(&file_name(out));
+    folder.write("scenario.toml", |file| file.write_all(settings.as_bytes()))?;
+    folder.finish().map(|()| imported.report)
+}
+
+/// The two lists, read once, to make scenarios of them in memory as often as needed.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    nodes: PathBuf,
+    pods: PathBuf,
+    workers: Vec<WorkerSpec>,
+    /// Those that fit some node.
+    kept: Vec<Pod>,
+    report: ImportReport,
+    hashes: [String; 2],
+}
+
+/// A trace with arrivals.
+struct Imported<'a> {
+    trace: &'a Trace,
+    workers: Vec<WorkerSpec>,
+    pods: Vec<Pod>,
+    report: ImportReport,
+    arrivals: Arrivals,
+}
+
+impl Trace {
+    /// Reads the lists of nodes and pods.
+    ///
+    /// # Errors
+    ///
+    /// [`Problems`] if a file cannot be read or understood.
+    pub fn read(nodes: &Path, pods: &Path) -> Result<Self, Problems> {
+        let (node_list, pod_list) = (Source::new(nodes)?, Source::new(pods)?);
+        let workers = read_nodes(&node_list)?;
+        let (mut kept, mut report) = (Vec::new(), ImportReport::default());
+        let shapes = Shapes::new(&workers);
+        for pod in read_pods(&pod_list, &mut report)? {
+            let spec = TaskSpec { request: pod.request, replicas: 1, ..TaskSpec::default() };
+            if shapes.fits_somewhere(&spec, &pod.constraint) {
+                kept.push(pod);
+            } else {
+                report.drop_task("fits no node");
+            }
         }
+        let hashes = [node_list.sha256()?, pod_list.sha256()?];
+        Ok(Self { nodes: nodes.to_path_buf(), pods: pods.to_path_buf(), workers, kept, report, hashes })
     }
-    let how = match arrivals {
-        Arrivals::Trace => {
-            keep_timed(&mut kept, &mut report);
-            "trace".to_owned()
+
+    /// The content of the files that [`import`] writes into a folder of this name, in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Problems`] if no pod can be kept, or if the target of the inflation is not above 0 or cannot be reached.
+    pub fn location(&self, arrivals: Arrivals, name: &str) -> Result<Location, Problems> {
+        let imported = self.arrive(arrivals)?;
+        let workers = in_memory(|file| write_workers(file, &imported.workers));
+        let tasks = in_memory(|file| write_pods(file, &imported.pods));
+        Ok(Location::text(tasks, workers).with_settings(imported.settings(name)))
+    }
+
+    /// SHA-256, in hexadecimal, of the list of nodes and of that of pods.
+    #[must_use]
+    pub const fn hashes(&self) -> &[String; 2] {
+        &self.hashes
+    }
+
+    /// Number of pods that fit some node.
+    #[must_use]
+    pub fn pods(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Number of nodes.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.workers.len()
+    }
+
+    fn arrive(&self, arrivals: Arrivals) -> Result<Imported<'_>, Problems> {
+        let (mut workers, mut report) = (self.workers.clone(), self.report.clone());
+        let pods = match arrivals {
+            Arrivals::Trace => keep_timed(self.kept.clone(), &mut report),
+            Arrivals::Inflate { target, seed } => {
+                let inflated = inflate(&self.kept, &workers, target, seed);
+                let inflated = inflated.map_err(|message| Problems::file(&self.pods, message))?;
+                Sampler::new(seed, "openb-inflate-nodes").shuffle(&mut workers);
+                inflated
+            }
+        };
+        if pods.is_empty() {
+            return Err(Problems::file(&self.pods, format!("has no pod to keep ({report})")));
         }
-        Arrivals::Inflate { target, seed } => {
-            kept = inflate(&kept, &workers, target, seed).map_err(|message| Problems::file(pods, message))?;
-            Sampler::new(seed, "openb-inflate-nodes").shuffle(&mut workers);
-            format!("inflate --target {target} --seed {seed}")
+        report.kept = pods.len() as u64;
+        Ok(Imported { trace: self, workers, pods, report, arrivals })
+    }
+}
+
+impl Imported<'_> {
+    /// The text of `scenario.toml`.
+    fn settings(&self, name: &str) -> String {
+        let how = match self.arrivals {
+            Arrivals::Trace => "trace".to_owned(),
+            Arrivals::Inflate { target, seed } => format!("inflate --target {target} --seed {seed}"),
+        };
+        let source = format!(
+            "cloudai import openb --nodes {} --pods {} --arrivals {how} --out {name}\n{}\n",
+            file_name(&self.trace.nodes),
+            file_name(&self.trace.pods),
+            self.report
+        );
+        let mut settings = vec![("name", name), ("source", source.as_str())];
+        if matches!(self.arrivals, Arrivals::Inflate { .. }) {
+            settings.push(("on_full", "reject"));
         }
-    };
-    if kept.is_empty() {
-        return Err(Problems::file(pods, format!("has no pod to keep ({report})")));
+        to_toml(&settings)
     }
-    report.kept = kept.len() as u64;
-    folder.write("workers.csv", |file| write_workers(file, &workers))?;
-    folder.write("tasks.csv", |file| write_pods(file, &kept))?;
-    let name =
-        |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let source = format!(
-        "cloudai import openb --nodes {} --pods {} --arrivals {how} --out {}\n{report}\n",
-        name(nodes),
-        name(pods),
-        name(out)
-    );
-    let (name, mut settings) = (name(out), Vec::new());
-    settings.extend([("name", name.as_str()), ("source", source.as_str())]);
-    if matches!(arrivals, Arrivals::Inflate { .. }) {
-        settings.push(("on_full", "reject"));
-    }
-    folder.write("scenario.toml", |file| {
-        use std::io::Write;
-        file.write_all(to_toml(&settings).as_bytes())
-    })?;
-    folder.finish().map(|()| report)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// A pod of the list.
@@ -174,7 +256,7 @@ fn gpu(row: &mut Row<'_>, report: &mut ImportReport) -> GpuRequest {
 }
 
 /// Gives pods the times of the trace; those without an end are dropped.
-fn keep_timed(kept: &mut Vec<Pod>, report: &mut ImportReport) {
+fn keep_timed(mut kept: Vec<Pod>, report: &mut ImportReport) -> Vec<Pod> {
     let first = kept.iter().map(|pod| pod.creation).min().unwrap_or(0);
     kept.retain_mut(|pod| {
         let Some(deletion) = pod.deletion else {
@@ -193,6 +275,7 @@ fn keep_timed(kept: &mut Vec<Pod>, report: &mut ImportReport) {
         true
     });
     kept.sort_by_key(|pod| pod.arrival);
+    kept
 }
 
 /// The inflation protocol.
@@ -230,7 +313,7 @@ fn inflate(pods: &[Pod], workers: &[WorkerSpec], target: f64, seed: u64) -> Resu
     Ok(drawn)
 }
 
-fn write_pods(file: impl std::io::Write, pods: &[Pod]) -> std::io::Result<()> {
+fn write_pods(file: impl Write, pods: &[Pod]) -> std::io::Result<()> {
     let columns = [
         TaskColumn::CpuCores,
         TaskColumn::MemoryGb,

@@ -87,7 +87,8 @@ impl Problems {
     }
 
     /// A file or folder that could not be `what` (read, created, ...).
-    pub(crate) fn io(path: &Path, what: &str, error: &std::io::Error) -> Self {
+    #[must_use]
+    pub fn io(path: &Path, what: &str, error: &std::io::Error) -> Self {
         Self::file(path, format!("cannot be {what}: {error}"))
     }
 
@@ -104,7 +105,7 @@ impl Problems {
     }
 
     /// Takes in the problems of another input.
-    pub(crate) fn append(&mut self, other: Self) {
+    pub fn append(&mut self, other: Self) {
         self.output_failed |= other.output_failed;
         for file in other.files {
             self.take(file);
@@ -143,20 +144,24 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Collects the problems of one file.
+/// Collects the problems of one file; [`Problems`] is the error that they become.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct FileProblems {
+pub struct FileProblems {
     file: PathBuf,
     shown: Vec<Problem>,
     more: u64,
 }
 
 impl FileProblems {
-    pub(crate) fn new(file: &Path) -> Self {
+    /// None yet; `file` is for messages.
+    #[must_use]
+    pub fn new(file: &Path) -> Self {
         Self { file: file.to_path_buf(), ..Self::default() }
     }
 
-    pub(crate) fn count(&self) -> u64 {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
         self.shown.len() as u64 + self.more
     }
 
@@ -175,8 +180,8 @@ impl FileProblems {
         self.add(Some(line), Some(column), Some(&String::from_utf8_lossy(value)), message);
     }
 
-    /// A problem; what does not apply is `None`.
-    pub(crate) fn add(
+    /// A problem on a line (from 1), in a column or with a key, with a value; what does not apply is `None`.
+    pub fn add(
         &mut self,
         line: Option<u64>,
         column: Option<&str>,
@@ -197,12 +202,16 @@ impl FileProblems {
     }
 
     /// Puts what is shown in the order of the lines.
-    pub(crate) fn sort(&mut self) {
+    pub fn sort(&mut self) {
         self.shown.sort_by_key(|problem| problem.line);
     }
 
     /// `Ok` if nothing is wrong.
-    pub(crate) fn into_result(self) -> Result<(), Problems> {
+    ///
+    /// # Errors
+    ///
+    /// The problems that were collected.
+    pub fn into_result(self) -> Result<(), Problems> {
         Problems::from(self).into_result()
     }
 }

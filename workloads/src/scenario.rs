@@ -15,9 +15,10 @@ use crate::location::{Location, Sources};
 use crate::names::Names;
 use crate::problems::Problems;
 use crate::settings::Settings;
+use crate::source::hexadecimal;
 use crate::stream::{FileStream, TaskStream};
-use crate::table::hexadecimal;
 use crate::task::Task;
+use crate::variation::Load;
 use crate::workers;
 
 /// What a strategy must be able to handle, and what the workload tells it, to run a scenario.
@@ -71,6 +72,8 @@ pub enum LoadedBecause {
     Pipe,
     /// [`Scenario::hold`] was called.
     Asked,
+    /// Its arrivals were shaken.
+    Shaken,
 }
 
 impl fmt::Display for LoadedBecause {
@@ -83,6 +86,7 @@ impl fmt::Display for LoadedBecause {
             Self::Durations => f.write_str("it has a file of durations by task and worker"),
             Self::Pipe => f.write_str("it can be read only once"),
             Self::Asked => f.write_str("that was asked for"),
+            Self::Shaken => f.write_str("its arrivals were shaken"),
         }
     }
 }
@@ -123,11 +127,14 @@ pub struct Scenario {
     /// [`FaultKind::Join`](crate::FaultKind::Join) is not there before.
     pub faults: Vec<Fault>,
     /// SHA-256, in hexadecimal, of one line `NAME SHA256\n` for each of the files `tasks`, `workers`,
-    /// `durations`, `edges` and `faults` that there is, in this order. The settings are not in it.
+    /// `durations`, `edges` and `faults` that there is, in this order, of their content as unpacked. The settings are
+    /// not in it.
     pub hash: String,
-    names: Arc<Names>,
-    sources: Sources,
-    loaded: Option<(LoadedBecause, Arc<[Task]>)>,
+    pub(crate) names: Arc<Names>,
+    pub(crate) sources: Sources,
+    pub(crate) loaded: Option<(LoadedBecause, Arc<[Task]>)>,
+    /// A load other than that of the file, with the file's first arrival; what is loaded has it already.
+    pub(crate) retime: Option<(Time, Load)>,
 }
 
 impl Scenario {
@@ -184,10 +191,11 @@ impl Scenario {
             edges: Vec::new(),
             durations: None,
             faults,
-            hash: hash(&sources)?,
+            hash: hash(&sources, &checked.sha256)?,
             names,
             sources,
             loaded: None,
+            retime: None,
         };
         if let Some(because) = because {
             scenario.load(because)?;
@@ -203,7 +211,7 @@ impl Scenario {
     pub fn stream(&self) -> Result<TaskStream, Problems> {
         match &self.loaded {
             Some((_, tasks)) => Ok(TaskStream::loaded(Arc::clone(tasks))),
-            None => TaskStream::file(&self.sources.tasks, Arc::clone(&self.names), self.tasks),
+            None => TaskStream::file(&self.sources.tasks, Arc::clone(&self.names), self.tasks, self.retime),
         }
     }
 
@@ -234,6 +242,9 @@ impl Scenario {
             let (line, text) = file.last_row();
             if !text.is_empty() {
                 depends_on.push(DependsOn { task: task.spec.index, line, text: text.into() });
+            }
+            if let Some((first, load)) = self.retime {
+                task.arrive_at(load.apply(first, task.spec.arrival));
             }
             tasks.push(std::mem::take(&mut task));
         }
@@ -275,10 +286,10 @@ fn why_load(sources: &Sources, checked: &Checked) -> Option<LoadedBecause> {
     }
 }
 
-fn hash(sources: &Sources) -> Result<String, Problems> {
+fn hash(sources: &Sources, tasks_sha256: &str) -> Result<String, Problems> {
     let mut whole = Sha256::new();
+    whole.update(format!("tasks {tasks_sha256}\n"));
     let files = [
-        ("tasks", Some(&sources.tasks)),
         ("workers", Some(&sources.workers)),
         ("durations", sources.durations.as_ref()),
         ("edges", sources.edges.as_ref()),

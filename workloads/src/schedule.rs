@@ -11,7 +11,8 @@ use crate::columns::schedule as column;
 use crate::decimal::Rounding;
 use crate::hash::FixedMap;
 use crate::problems::{FileProblems, Problems};
-use crate::table::{MAX_AMOUNT, Row, Source, Table, Unknown};
+use crate::source::Source;
+use crate::table::{MAX_AMOUNT, Row, Table};
 
 /// How an attempt ended, as `assignments.csv` says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +145,7 @@ impl Schedule {
     pub fn read(path: &Path, tasks: &[Task], workers: &[WorkerSpec]) -> Result<Self, Problems> {
         let source = Source::new(path)?;
         let mut problems = FileProblems::new(path);
-        let mut table = Table::open_with(&source, &column::COLUMNS, Unknown::Ignore)?;
+        let mut table = Table::open_lenient(&source, &column::COLUMNS)?;
         if workers.len() > 1 && !table.has(column::WORKER_ID) {
             let message = format!(
                 "the column is missing; it is required, as the scenario has {} workers",

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use cloudai_schedulers::model::Time;
+
 use crate::columns::tasks as column;
 use crate::names::Names;
 use crate::problems::{FileProblems, Problems};
-use crate::table::{Source, Table};
+use crate::source::Source;
+use crate::table::Table;
 use crate::task::{Task, TaskParser};
+use crate::variation::Load;
 
 /// The tasks of a scenario in order of (arrival, index).
 ///
@@ -19,7 +23,7 @@ pub struct TaskStream {
 #[derive(Debug)]
 enum State {
     Loaded { tasks: Arc<[Task]>, next: usize },
-    File(Box<FileStream>),
+    File { file: Box<FileStream>, retime: Option<(Time, Load)> },
 }
 
 impl TaskStream {
@@ -27,8 +31,15 @@ impl TaskStream {
         Self { state: State::Loaded { tasks, next: 0 } }
     }
 
-    pub(crate) fn file(source: &Source, names: Arc<Names>, tasks: u64) -> Result<Self, Problems> {
-        Ok(Self { state: State::File(Box::new(FileStream::open(source, names, tasks)?)) })
+    /// The tasks of a file; under a load other than that of the file with the first arrival, from which it counts.
+    pub(crate) fn file(
+        source: &Source,
+        names: Arc<Names>,
+        tasks: u64,
+        retime: Option<(Time, Load)>,
+    ) -> Result<Self, Problems> {
+        let file = Box::new(FileStream::open(source, names, tasks)?);
+        Ok(Self { state: State::File { file, retime } })
     }
 
     /// Puts the next task into `task`, reusing its memory; false at the end.
@@ -45,7 +56,15 @@ impl TaskStream {
                 *next += 1;
                 Ok(true)
             }
-            State::File(file) => file.next_into(task),
+            State::File { file, retime } => {
+                let more = file.next_into(task)?;
+                if let Some((first, load)) = *retime
+                    && more
+                {
+                    task.arrive_at(load.apply(first, task.spec.arrival));
+                }
+                Ok(more)
+            }
         }
     }
 }

@@ -4,9 +4,9 @@
 //! without processors, with more than the machine has, without a submit time or with a negative run time is
 //! dropped. A run time of 0 becomes 1 s. Without a requested time (field 9) the estimate is the run time. The
 //! user is field 12 where positive. Jobs are sorted by submit time (stable), rebased to 0 and numbered from 1.
+//! A log named `*.gz`, as the archive has them, or `*.zst` is unpacked.
 //! The machine is one worker `pool`; a processor is a core, memory and storage are left out.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -17,6 +17,7 @@ use crate::folder::NewFolder;
 use crate::problems::{FileProblems, Problems};
 use crate::report::ImportReport;
 use crate::settings::to_toml;
+use crate::source::Source;
 use crate::table::MAX_AMOUNT;
 use crate::write::{TaskColumn, TaskRow, TaskWriter, write_workers};
 
@@ -130,21 +131,16 @@ struct Log {
 
 impl Log {
     fn read(path: &Path) -> Result<Self, Problems> {
-        let failed = |error: std::io::Error| Problems::io(path, "read", &error);
-        let mut input = BufReader::new(File::open(path).map_err(failed)?);
+        let source = Source::new(path)?;
+        let mut input = BufReader::with_capacity(1 << 16, source.open()?);
         let (mut log, mut problems, mut line) = (Self::default(), FileProblems::new(path), Vec::new());
         for number in 1u64.. {
             line.clear();
-            if input.read_until(b'\n', &mut line).map_err(failed)? == 0 {
+            let read = input.read_until(b'\n', &mut line);
+            if read.map_err(|error| source.unreadable(Some(number), &error))? == 0 {
                 break;
             }
             let text = line.trim_ascii();
-            if number == 1 && text.starts_with(&[0x1f, 0x8b]) {
-                return Err(Problems::file(
-                    path,
-                    "is compressed; expected plain text: unpack it with gunzip",
-                ));
-            }
             match text.strip_prefix(b";") {
                 Some(comment) => log.header(&String::from_utf8_lossy(comment)),
                 None if text.is_empty() => {}

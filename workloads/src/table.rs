@@ -1,92 +1,15 @@
 //! A CSV file with a known set of columns: header, records, cells.
 
-use std::fs::File;
-use std::io::{Cursor, Read};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
 use cloudai_schedulers::model::MAX_MICROS;
 use csv::ByteRecord;
-use flate2::read::MultiGzDecoder;
-use sha2::{Digest, Sha256};
 
 use crate::columns::Column;
 use crate::decimal::{self, Rounding};
 use crate::problems::{FileProblems, Problems};
+use crate::source::{Lines, Source};
 
 /// The largest amount of a resource, in its unit: sums over a million workers stay within 64 bits.
 pub(crate) const MAX_AMOUNT: u64 = 1_000_000_000_000;
-
-/// An input that can be read from the start as often as needed.
-#[derive(Clone, Debug)]
-pub(crate) struct Source {
-    pub(crate) path: PathBuf,
-    /// The content, of what can be read only once and of what was given as text.
-    bytes: Option<Arc<[u8]>>,
-    is_pipe: bool,
-}
-
-impl Source {
-    pub(crate) fn new(path: &Path) -> Result<Self, Problems> {
-        let failed = |error| Problems::io(path, "read", &error);
-        let metadata = std::fs::metadata(path).map_err(failed)?;
-        if metadata.is_dir() {
-            return Err(Problems::file(path, "is a folder; expected a CSV file"));
-        }
-        let bytes = if metadata.is_file() { None } else { Some(std::fs::read(path).map_err(failed)?.into()) };
-        Ok(Self { path: path.to_path_buf(), is_pipe: bytes.is_some(), bytes })
-    }
-
-    /// A content that is in memory, with a name for messages.
-    pub(crate) fn text(name: &str, text: &str) -> Self {
-        Self { path: PathBuf::from(name), bytes: Some(text.as_bytes().into()), is_pipe: false }
-    }
-
-    /// True for a pipe or the like, which can be read only once.
-    pub(crate) fn is_pipe(&self) -> bool {
-        self.is_pipe
-    }
-
-    fn open(&self) -> Result<Box<dyn Read + Send>, Problems> {
-        match &self.bytes {
-            Some(bytes) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
-            None => {
-                let file =
-                    File::open(&self.path).map_err(|error| Problems::io(&self.path, "read", &error))?;
-                let packed = self.path.extension().is_some_and(|extension| extension == "gz");
-                Ok(if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
-            }
-        }
-    }
-
-    /// The content with a line end after it: then every record ends with one, and lines can be counted.
-    fn open_lines(&self) -> Result<Box<dyn Read + Send>, Problems> {
-        Ok(Box::new(self.open()?.chain(&b"\n"[..])))
-    }
-
-    /// The SHA-256 of the content, in hexadecimal.
-    pub(crate) fn sha256(&self) -> Result<String, Problems> {
-        let mut hasher = Sha256::new();
-        let mut input = self.open()?;
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            let read = input.read(&mut buffer).map_err(|error| Problems::io(&self.path, "read", &error))?;
-            if read == 0 {
-                return Ok(hexadecimal(&hasher.finalize()));
-            }
-            hasher.update(&buffer[..read]);
-        }
-    }
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // a String takes everything
-        text
-    })
-}
 
 /// Where each column of a schema stands in the file's rows.
 #[derive(Debug)]
@@ -102,7 +25,7 @@ pub(crate) struct Layout {
 
 /// What to do with a column that the schema does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unknown {
+enum Unknown {
     Refuse,
     Ignore,
 }
@@ -148,38 +71,48 @@ impl Layout {
 
 /// An open CSV file.
 pub(crate) struct Table {
-    reader: csv::Reader<Box<dyn Read + Send>>,
+    reader: csv::Reader<Lines>,
     record: ByteRecord,
     layout: Layout,
-    path: PathBuf,
+    source: Source,
 }
 
 impl std::fmt::Debug for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Table").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Table").field("path", &self.source.path).finish_non_exhaustive()
     }
 }
 
 impl Table {
     /// Opens a file and reads its header.
     pub(crate) fn open(source: &Source, schema: &'static [Column]) -> Result<Self, Problems> {
-        Self::open_with(source, schema, Unknown::Refuse)
+        Self::open_with(source, schema, Unknown::Refuse, false)
+    }
+
+    /// Opens a file, to know the hash of its content once it was read to the end.
+    pub(crate) fn open_hashed(source: &Source, schema: &'static [Column]) -> Result<Self, Problems> {
+        Self::open_with(source, schema, Unknown::Refuse, true)
     }
 
     /// Opens a file that may have columns beside those of the schema.
-    pub(crate) fn open_with(
+    pub(crate) fn open_lenient(source: &Source, schema: &'static [Column]) -> Result<Self, Problems> {
+        Self::open_with(source, schema, Unknown::Ignore, false)
+    }
+
+    fn open_with(
         source: &Source,
         schema: &'static [Column],
         unknown: Unknown,
+        hashed: bool,
     ) -> Result<Self, Problems> {
         // A carriage return before the line end is a blank, which cells are read without.
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             .buffer_capacity(1 << 16)
             .terminator(csv::Terminator::Any(b'\n'))
-            .from_reader(source.open_lines()?);
+            .from_reader(source.open_lines(hashed)?);
         let mut problems = FileProblems::new(&source.path);
-        let header = reader.byte_headers().map_err(|error| unreadable(&source.path, &error))?;
+        let header = reader.byte_headers().map_err(|error| source.unreadable(None, &error))?;
         if header.is_empty() {
             let names: Vec<&str> = schema.iter().filter(|c| c.required).map(|c| c.name).collect();
             problems.whole(format!("is empty; expected a header with at least {}", names.join(", ")));
@@ -187,7 +120,7 @@ impl Table {
         }
         let layout = Layout::of(header, schema, unknown, &mut problems);
         problems.into_result()?;
-        Ok(Self { reader, record: ByteRecord::new(), layout, path: source.path.clone() })
+        Ok(Self { reader, record: ByteRecord::new(), layout, source: source.clone() })
     }
 
     /// True if the file has the column.
@@ -195,9 +128,19 @@ impl Table {
         self.layout.places[column].is_some()
     }
 
+    /// The SHA-256 of the content, of a table that was opened for that and read to its end.
+    pub(crate) fn sha256(&mut self) -> String {
+        self.reader.get_mut().sha256()
+    }
+
     /// The file's columns that the schema does not know.
     pub(crate) fn ignored(&self) -> &[String] {
         &self.layout.ignored
+    }
+
+    #[cold]
+    fn unreadable(&self, error: &csv::Error) -> Problems {
+        self.source.unreadable(Some(self.reader.position().line()), error)
     }
 
     /// The next row that has as many cells as the header; rows that do not are problems.
@@ -207,9 +150,10 @@ impl Table {
         problems: &'a mut FileProblems,
     ) -> Result<Option<Row<'a>>, Problems> {
         loop {
-            let more = self.reader.read_byte_record(&mut self.record);
-            if !more.map_err(|error| unreadable(&self.path, &error))? {
-                return Ok(None);
+            match self.reader.read_byte_record(&mut self.record) {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(error) => return Err(self.unreadable(&error)),
             }
             let row_ends = self.reader.position().line();
             let (found, expected) = (self.record.len(), self.layout.width);
@@ -228,10 +172,6 @@ impl Table {
             }
         }
     }
-}
-
-fn unreadable(path: &Path, error: &csv::Error) -> Problems {
-    Problems::file(path, format!("cannot be read: {error}"))
 }
 
 /// The line where a record begins, from the line after it and the line ends in it.

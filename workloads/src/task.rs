@@ -1,13 +1,13 @@
 //! A row of `tasks.csv`.
 
 use cloudai_schedulers::model::{
-    Constraint, ConstraintId, Duration, GpuRequest, MAX_GPUS_PER_WORKER, MILLI_PER_GPU, Request, TaskSpec,
-    Time,
+    Constraint, ConstraintId, Duration, FamilyId, GpuRequest, MAX_GPUS_PER_WORKER, MILLI_PER_GPU, Request,
+    TaskSpec, Time, UserId,
 };
 
 use crate::columns::tasks as column;
 use crate::decimal::Rounding;
-use crate::names::Numbering;
+use crate::names::{ImageId, Numbering};
 use crate::table::{MAX_AMOUNT, Row};
 
 /// The most replicas that a gang can have.
@@ -38,12 +38,26 @@ impl Task {
         self.name.clone_from(&other.name);
         self.duration = other.duration;
     }
+
+    /// Moves the arrival, and the deadline along with it.
+    pub(crate) fn arrive_at(&mut self, arrival: Time) {
+        let spec = &mut self.spec;
+        let (before, after) = (spec.arrival.micros(), arrival.micros());
+        spec.deadline = spec.deadline.map(|deadline| {
+            Time::from_micros(deadline.micros().saturating_add(after).saturating_sub(before))
+        });
+        spec.arrival = arrival;
+    }
 }
 
-/// Parses rows; keeps the memory that it needs for it.
+/// Parses rows; keeps the memory that it needs for it, and the numbers of names that are likely to come again.
 #[derive(Debug, Default)]
 pub(crate) struct TaskParser {
     constraint_text: Vec<u8>,
+    /// The image of the row before; `None` before the first.
+    image: (Vec<u8>, Option<ImageId>),
+    /// By user: the image and the family of its last task.
+    families: Vec<Option<(ImageId, FamilyId)>>,
 }
 
 impl TaskParser {
@@ -69,16 +83,41 @@ impl TaskParser {
         spec.request = request(row);
         spec.replicas = replicas(row);
 
-        let user = row.text(column::USER);
-        let image = row.text(column::IMAGE);
-        let user = names.user(user);
-        let family = user.and_then(|user| names.family(user, image));
+        let user = names.user(row.cell(column::USER).unwrap_or_default(), || row.text(column::USER));
+        let family = user.and_then(|user| self.family(row, user, names));
         let constraint = self.constraint(row, names);
         if let (Some(user), Some(family), Some(constraint)) = (user, family, constraint) {
             (spec.user, spec.family, spec.constraint) = (user, family, constraint);
         } else {
             let name = task.name.clone();
             row.problem(column::TASK_ID, name.as_bytes(), "has a user, image or constraint that was not there when the file was checked; expected a file that does not change");
+        }
+    }
+
+    #[inline]
+    fn family(&mut self, row: &mut Row<'_>, user: UserId, names: &mut impl Numbering) -> Option<FamilyId> {
+        let text = row.cell(column::IMAGE).unwrap_or_default();
+        let image = match self.image.1 {
+            Some(image) if self.image.0 == text => image,
+            _ => {
+                let image = names.image(text, || row.text(column::IMAGE))?;
+                self.image.0.clear();
+                self.image.0.extend_from_slice(text);
+                self.image.1 = Some(image);
+                image
+            }
+        };
+        let at = user.0 as usize;
+        match self.families.get(at) {
+            Some(&Some((last, family))) if last == image => Some(family),
+            _ => {
+                let family = names.family(user, image)?;
+                if self.families.len() <= at {
+                    self.families.resize(at + 1, None);
+                }
+                self.families[at] = Some((image, family));
+                Some(family)
+            }
         }
     }
 

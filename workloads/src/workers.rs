@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use cloudai_schedulers::model::{Capacity, MAX_GPUS_PER_WORKER, Speed, WorkerSpec};
 
+use crate::check::{UNNAMEABLE, can_be_named};
 use crate::columns::workers as column;
 use crate::decimal::Rounding;
 use crate::problems::{FileProblems, Problems};
-use crate::table::{MAX_AMOUNT, Row, Source, Table};
+use crate::source::Source;
+use crate::table::{MAX_AMOUNT, Row, Table};
 
 /// Reads all workers, in the order of the file.
 pub(crate) fn read(source: &Source) -> Result<Vec<WorkerSpec>, Problems> {
@@ -19,6 +21,9 @@ pub(crate) fn read(source: &Source) -> Result<Vec<WorkerSpec>, Problems> {
         let worker = worker(&mut row);
         if worker.name.is_empty() {
             continue;
+        }
+        if !can_be_named(worker.name.as_bytes()) {
+            row.problem(column::WORKER_ID, worker.name.as_bytes(), UNNAMEABLE);
         }
         if let Some(first) = lines.get(&worker.name) {
             let message = format!("duplicate id, first on line {first}; expected an id of its own");

@@ -17,12 +17,14 @@ mod recipe;
 mod tasks;
 
 use std::fmt;
+use std::io::Write;
 use std::path::Path;
 use std::str::FromStr;
 
 use cloudai_schedulers::model::WorkerSpec;
 
-use crate::folder::NewFolder;
+use crate::folder::{NewFolder, in_memory};
+use crate::location::Location;
 use crate::problems::Problems;
 use crate::settings::to_toml;
 use crate::write::{TaskWriter, write_workers};
@@ -159,20 +161,31 @@ impl Generated {
     pub fn write(&self, out: &Path) -> Result<(), Problems> {
         let folder = NewFolder::create(out)?;
         folder.write("workers.csv", |file| write_workers(file, &self.workers))?;
-        folder.write("tasks.csv", |file| {
-            let mut writer = TaskWriter::new(file, &self.recipe.columns())?;
-            let mut source = TaskSource::new(&self.recipe, &self.workers, self.seed, self.preset.name());
-            for _ in 0..self.tasks {
-                writer.write(&source.next_row())?;
-            }
-            writer.finish()
-        })?;
+        folder.write("tasks.csv", |file| self.write_tasks(file))?;
         let name = out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        folder.write("scenario.toml", |file| {
-            use std::io::Write;
-            file.write_all(to_toml(&[("name", &name), ("source", &self.source(&name))]).as_bytes())
-        })?;
+        folder.write("scenario.toml", |file| file.write_all(self.settings(&name).as_bytes()))?;
         folder.finish()
+    }
+
+    /// The content of the files that [`Generated::write`] writes into a folder of this name, in memory.
+    #[must_use]
+    pub fn location(&self, name: &str) -> Location {
+        let workers = in_memory(|file| write_workers(file, &self.workers));
+        let tasks = in_memory(|file| self.write_tasks(file));
+        Location::text(tasks, workers).with_settings(self.settings(name))
+    }
+
+    fn write_tasks(&self, file: impl Write) -> std::io::Result<()> {
+        let mut writer = TaskWriter::new(file, &self.recipe.columns())?;
+        let mut source = TaskSource::new(&self.recipe, &self.workers, self.seed, self.preset.name());
+        for _ in 0..self.tasks {
+            writer.write(&source.next_row())?;
+        }
+        writer.finish()
+    }
+
+    fn settings(&self, name: &str) -> String {
+        to_toml(&[("name", name), ("source", &self.source(name))])
     }
 
     /// The command that makes this workload, and its distributions.

@@ -61,14 +61,16 @@ pub(super) struct Instance {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object with a workflow")]
 struct Document {
     #[serde(default)]
     name: String,
+    schema_version: Option<Box<RawValue>>,
     workflow: Workflow,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object, the workflow")]
 struct Workflow {
     specification: Option<Specification>,
     execution: Option<Execution>,
@@ -79,6 +81,7 @@ struct Workflow {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object with tasks and files")]
 struct Specification {
     tasks: Vec<TaskText>,
     #[serde(default)]
@@ -86,7 +89,7 @@ struct Specification {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object, a task")]
 struct TaskText {
     id: String,
     #[serde(default)]
@@ -102,13 +105,14 @@ struct TaskText {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object, a file")]
 struct FileText {
     id: String,
     size_in_bytes: Option<Box<RawValue>>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object with tasks and machines")]
 struct Execution {
     #[serde(default)]
     tasks: Vec<Executed>,
@@ -117,7 +121,7 @@ struct Execution {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object, a task that ran")]
 struct Executed {
     id: String,
     runtime_in_seconds: Option<Box<RawValue>>,
@@ -126,7 +130,7 @@ struct Executed {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object, a task")]
 struct OldTask {
     name: String,
     id: Option<String>,
@@ -146,7 +150,7 @@ struct OldTask {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object, a file")]
 struct OldFile {
     name: String,
     link: String,
@@ -155,7 +159,7 @@ struct OldFile {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object, a machine")]
 struct MachineText {
     node_name: String,
     cpu: Option<CpuText>,
@@ -164,7 +168,7 @@ struct MachineText {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object, a machine's processors")]
 struct CpuText {
     core_count: Option<Box<RawValue>>,
     count: Option<Box<RawValue>>,
@@ -190,9 +194,14 @@ fn machine(text: MachineText) -> Machine {
 pub(super) fn read(json: &[u8]) -> Result<Instance, (u64, String)> {
     let document: Document = serde_json::from_slice(json).map_err(|error| {
         let text = error.to_string();
-        let what = text.split(" at line ").next().unwrap_or(&text);
+        let what = plain(text.split(" at line ").next().unwrap_or(&text));
         (error.line() as u64, format!("{what}; expected a workflow in WfFormat (JSON, schema 1.0 to 1.5)"))
     })?;
+    if let Some(version) = document.schema_version.as_ref().map(|text| text.get().trim_matches('"'))
+        && !is_known(version)
+    {
+        return Err((0, format!("schemaVersion: {version:?}: is unknown; expected 1.0 to 1.5")));
+    }
     let workflow = document.workflow;
     let instance = Instance { name: document.name, ..Instance::default() };
     match (workflow.specification, workflow.tasks) {
@@ -212,6 +221,34 @@ pub(super) fn read(json: &[u8]) -> Result<Instance, (u64, String)> {
             Err((0, message.to_owned()))
         }
     }
+}
+
+/// True for 1.0 to 1.5, with or without a third number.
+fn is_known(version: &str) -> bool {
+    let mut numbers = version.split('.').map(str::parse::<u32>);
+    let (first, second, third, more) = (numbers.next(), numbers.next(), numbers.next(), numbers.next());
+    matches!((first, second), (Some(Ok(1)), Some(Ok(0..=5))))
+        && !matches!(third, Some(Err(_)))
+        && more.is_none()
+}
+
+/// What the JSON parser says, in the words of JSON instead of Rust.
+fn plain(what: &str) -> String {
+    let words = [
+        ("invalid type: ", "found "),
+        ("found map", "found an object"),
+        ("found sequence", "found a list"),
+        ("found string", "found the text"),
+        ("found integer", "found the number"),
+        ("found floating point", "found the number"),
+        ("found boolean", "found the value"),
+        ("found unit", "found null"),
+        ("expected a sequence", "expected a list"),
+        ("expected a map", "expected an object"),
+        ("expected a string", "expected a text"),
+        ("expected a borrowed string", "expected a text"),
+    ];
+    words.iter().fold(what.replace('`', "\""), |text, (from, to)| text.replace(from, to))
 }
 
 fn of_specification(mut instance: Instance, specification: Specification, execution: Execution) -> Instance {

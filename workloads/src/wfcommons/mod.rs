@@ -15,12 +15,14 @@ use std::path::Path;
 use cloudai_schedulers::model::{Capacity, Duration, MAX_MICROS, Request, WorkerSpec};
 use format::{Entry, Instance, Stated};
 
+use crate::check::{UNNAMEABLE, can_be_named};
 use crate::columns::edges;
 use crate::decimal::{self, Rounding};
 use crate::folder::NewFolder;
 use crate::problems::{FileProblems, Problems};
 use crate::report::ImportReport;
 use crate::settings::to_toml;
+use crate::source::Source;
 use crate::table::MAX_AMOUNT;
 use crate::write::{TaskColumn, TaskRow, TaskWriter, write_workers};
 
@@ -58,7 +60,7 @@ impl Default for Options {
 /// dependencies form a cycle, or if `out` is there already and not empty or cannot be written.
 pub fn import(file: &Path, options: Options, out: &Path) -> Result<ImportReport, Problems> {
     let folder = NewFolder::create(out)?;
-    let json = std::fs::read(file).map_err(|error| Problems::io(file, "read", &error))?;
+    let json = Source::new(file)?.read_all()?;
     let instance = format::read(&json).map_err(|(line, message)| {
         let mut problems = FileProblems::new(file);
         problems.add((line > 0).then_some(line), None, None, message);
@@ -287,6 +289,9 @@ impl Import {
             if numbers.insert(task.id.as_str(), number).is_some() || task.id.is_empty() {
                 let message = "expected each task to have an id of its own";
                 self.problems.add(None, Some(&format!("task {number}: id")), Some(&task.id), message);
+            }
+            if !can_be_named(task.id.as_bytes()) {
+                self.problems.add(None, Some(&format!("task {number}: id")), Some(&task.id), UNNAMEABLE);
             }
         }
         for (number, task) in tasks.iter().enumerate() {

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod compressed;
 mod generating;
 mod importing;
 mod properties;
 mod reading;
 mod support;
+mod varying;
 mod wfcommons;

@@ -6,6 +6,23 @@ use cloudai_workloads::{LoadedBecause, Location, Scenario, Task};
 use crate::support::{WORKERS, open, open_files, problems, problems_of, read, shared_data};
 
 #[test]
+fn an_id_that_no_list_can_name_is_refused() {
+    let tasks = "task_id,arrival_s,duration_s\nb;ad,0,1\nfi|ne,0,1\n\"a\tb\",0,1\n";
+    let expected =
+        "has a ; or a control character; expected an id that a list with ; between its ids can name";
+    assert_eq!(
+        problems(tasks),
+        format!("tasks.csv:2: task_id: \"b;ad\": {expected}\ntasks.csv:4: task_id: \"a\\tb\": {expected}")
+    );
+    let workers = WORKERS.replace("\nw1,", "\nw;1,");
+    let told = problems_of(&[
+        ("tasks.csv", b"task_id,arrival_s,duration_s\na,0,1\n"),
+        ("workers.csv", workers.as_bytes()),
+    ]);
+    assert_eq!(told, format!("workers.csv:3: worker_id: \"w;1\": {expected}"));
+}
+
+#[test]
 fn defaults_stand_in_for_empty_cells_and_missing_columns() {
     let (scenario, tasks) =
         open("task_id,arrival_s,duration_s,cpu_cores,priority\na,0,1.5,,\nb,0.5,2,0.25,-3\n").unwrap();

@@ -114,9 +114,9 @@ fn machines_and_bandwidth_can_be_given() {
 
 #[test]
 fn a_workflow_of_an_older_schema_is_imported_too() {
-    let flow = |tasks: &str, run: &str, size: &str, memory: &str| {
+    let flow = |version: &str, tasks: &str, run: &str, size: &str, memory: &str| {
         format!(
-            r#"{{"schemaVersion": "1.x", "workflow": {{"{tasks}": [
+            r#"{{"schemaVersion": "{version}", "workflow": {{"{tasks}": [
             {{"name": "first_ID1", "id": "ID1", "{run}": 2.5, "cores": 2, "parents": [], "{memory}": 2048,
               "files": [{{"link": "output", "name": "f", "{size}": 125000000}}]}},
             {{"name": "second_ID2", "{run}": 3, "parents": ["first_ID1"],
@@ -124,8 +124,8 @@ fn a_workflow_of_an_older_schema_is_imported_too() {
         )
     };
     let old = [
-        (flow("jobs", "runtime", "size", "memory"), "ID1 2.5 2000 2"),
-        (flow("tasks", "runtimeInSeconds", "sizeInBytes", "memoryInBytes"), "ID1 2.5 2000 1"),
+        (flow("1.2", "jobs", "runtime", "size", "memory"), "ID1 2.5 2000 2"),
+        (flow("1.4", "tasks", "runtimeInSeconds", "sizeInBytes", "memoryInBytes"), "ID1 2.5 2000 1"),
     ];
     for (flow, first) in old {
         let (_keep, out, report) = import(&flow, Options::default());
@@ -155,6 +155,8 @@ flow.json: file log: sizeInBytes: "\"big\"": is not a number; expected a number,
     assert_eq!(problems(&bad), expected);
     let twice = FLOW.replace("work_2", "work_1");
     assert!(problems(&twice).contains("task 2: id: \"work_1\": expected each task to have an id of its own"));
+    let listed = FLOW.replace("split#1", "split;1");
+    assert!(problems(&listed).contains("task 0: id: \"split;1\": has a ; or a control character"));
     let cycle = FLOW.replace(
         "\"parents\": [], \"children\": [\"work_1\"",
         "\"parents\": [\"join\"], \"children\": [\"work_1\"",
@@ -163,12 +165,35 @@ flow.json: file log: sizeInBytes: "\"big\"": is not a number; expected a number,
 }
 
 #[test]
+fn a_version_that_is_not_known_is_refused() {
+    let flow = |version: &str| {
+        format!(
+            "{{\"schemaVersion\": {version}, \"workflow\": {{\"tasks\": [{{\"name\": \"a\", \"runtime\": 5}}]}}}}"
+        )
+    };
+    for known in ["\"1.0\"", "\"1.3\"", "1.4", "\"1.5\"", "\"1.5.1\""] {
+        let (_keep, _, report) = import(&flow(known), Options::default());
+        assert!(report.is_ok(), "{known}: {report:?}");
+    }
+    for unknown in ["\"2.0\"", "\"1.6\"", "\"1\"", "\"1.5.x\"", "\"\"", "[1, 5]"] {
+        let told = problems(&flow(unknown));
+        assert!(told.contains("is unknown; expected 1.0 to 1.5"), "{unknown}: {told}");
+    }
+}
+
+#[test]
 fn what_is_no_workflow_is_told_by_line() {
     let expected = "expected a workflow in WfFormat (JSON, schema 1.0 to 1.5)";
     assert_eq!(
         problems("{\n\"workflow\": 3}"),
-        format!("flow.json:2: invalid type: integer `3`, expected struct Workflow; {expected}")
+        format!("flow.json:2: found the number \"3\", expected an object, the workflow; {expected}")
     );
+    let wrong = FLOW.replace("[\"work_1\"], \"children\": []", "{}, \"children\": []");
+    assert_ne!(wrong, FLOW);
+    let told = problems(&wrong);
+    assert!(told.contains("found an object, expected a list"), "{told}");
+    assert!(problems("{\"workflow\": {\"tasks\": [{\"id\": 3}]}}").contains("expected a text"));
+    assert!(problems("[]").contains("expected an object with a workflow"), "{}", problems("[]"));
     assert!(problems("").starts_with("flow.json:1: EOF while parsing a value; expected"));
     assert!(
         problems("{\"workflow\": {}}").contains("flow.json: has no tasks; expected workflow.specification")

@@ -51,14 +51,16 @@ impl<'a> SchedulingContext<'a> {
     pub fn assign(&mut self, task: TaskId, worker: WorkerId) -> Result<(), Refusal> {
         let placement = self.view().placement_on(task, worker);
         // Without the devices the core's own check names what is missing.
-        self.place(task, placement.unwrap_or_else(|| Placement::single(worker, crate::DeviceSet::EMPTY)))
+        let placement = placement.unwrap_or_else(|| Placement::single(worker, crate::DeviceSet::EMPTY));
+        self.place(task, &placement)
     }
 
     /// Starts a task, or every replica of a gang, exactly as `placement` says.
     ///
     /// # Errors
     /// Says why the core refused; nothing has changed then.
-    pub fn place(&mut self, task: TaskId, placement: Placement) -> Result<(), Refusal> {
+    #[inline]
+    pub fn place(&mut self, task: TaskId, placement: &Placement) -> Result<(), Refusal> {
         self.cluster.assign(task, placement)
     }
 

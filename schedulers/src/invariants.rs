@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::cluster::{
     Cluster, NIL, TaskRecord, TaskState, Totals, WorkerRecord, WorkerState, distinct_workers,
 };
+use crate::index::Demand;
 use crate::model::{TaskId, Time, WorkerId};
 
 /// A broken invariant: a bug of the core.
@@ -32,7 +33,7 @@ pub struct Violation {
 pub fn check(cluster: &Cluster) -> Result<(), Violation> {
     let fail = |what: String| Err(Violation { at: cluster.now, what });
     let mut fresh: Vec<WorkerRecord> =
-        cluster.workers.iter().map(|worker| WorkerRecord::new(worker.capacity)).collect();
+        cluster.workers.iter().map(|worker| WorkerRecord::new(worker.capacity, worker.speed)).collect();
     let mut held = Totals::default();
     let (mut queued, mut bound, mut blocked, mut holding, mut listed) =
         (0usize, 0usize, 0usize, 0usize, 0usize);
@@ -140,10 +141,16 @@ fn check_queue(cluster: &Cluster, queued: usize) -> Result<(), Violation> {
     if order.len() != queued {
         return fail(format!("{queued} tasks are queued, the queue has {}", order.len()));
     }
-    match order.windows(2).find(|pair| pair[0] >= pair[1]) {
-        Some(pair) => fail(format!("{} stands before {} in the queue", pair[0].1, pair[1].1)),
-        None => Ok(()),
+    if let Some(pair) = order.windows(2).find(|pair| pair[0] >= pair[1]) {
+        return fail(format!("{} stands before {} in the queue", pair[0].1, pair[1].1));
     }
+    let Some(mut indexed) = cluster.queue.indexed() else { return Ok(()) };
+    indexed.sort_unstable_by_key(|&(place, _)| place);
+    let demand = |&place: &(Time, TaskId)| (place, Demand::of(cluster.tasks.spec(place.1.slot)));
+    if !indexed.into_iter().eq(order.iter().map(demand)) {
+        return fail("the index of the queue has other tasks than the queue".to_owned());
+    }
+    Ok(())
 }
 
 /// The lists of workers hold what runs and waits there, each task once, and nothing else.
@@ -246,6 +253,7 @@ mod tests {
                 committed_work: true,
                 expected_ends: true,
                 recent_changes: true,
+                deep_queue: true,
             },
             ..ClusterConfig::default()
         };

@@ -171,7 +171,7 @@ pub use cluster::{
     WorkerState, choose_devices, strategy_seed,
 };
 pub use context::SchedulingContext;
-pub use index::Indexes;
+pub use index::{Demand, Indexes};
 pub use model::*;
 pub use registry::{Kind, ParamInfo, ParamKind, Params, Registry, RegistryError, StrategyInfo, StrategySpec};
 pub use scheduler::{Capabilities, Scheduler};

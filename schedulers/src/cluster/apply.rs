@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::event::{ClusterEvent, Effect, Event, EventError, FailureReason};
 use super::graph::Outcome;
-use super::placement::Placement;
+use super::placement::{Part, Placement};
 use super::task::{AfterStop, TaskState};
 use super::worker::WorkerRecord;
 use super::{Cluster, check_gpus};
@@ -17,13 +17,12 @@ impl Cluster {
     ///
     /// # Errors
     /// Says what the event contradicts; the cluster is unchanged then.
-    #[inline]
     pub fn apply(&mut self, event: Event) -> Result<(), EventError> {
         match event {
-            Event::Completed { task, attempt } => self.completed(task, attempt)?,
+            Event::Completed { task, attempt } => return self.complete(task, attempt),
+            Event::Started { task, attempt } => return self.confirm_start(task, attempt),
             Event::Failed { task, attempt, reason } => self.failed(task, attempt, reason)?,
             Event::Stopped { task, attempt } => self.stopped(task, attempt)?,
-            Event::Started { task, attempt } => self.started(task, attempt)?,
             Event::StartFailed { task, attempt } => self.start_failed(task, attempt)?,
             Event::Saved { task, work } => self.save(task, work)?,
             Event::WorkerJoined(spec) => self.join(spec)?,
@@ -31,9 +30,9 @@ impl Cluster {
             Event::TransferOver { task } => self.transfer_over(task)?,
             Event::Cancelled { task } => self.cancel(task)?,
             Event::Arrived(spec) => {
-                self.submit(&spec);
+                self.take_in(&spec);
             }
-            Event::Woke => self.events.push(ClusterEvent::Woke),
+            Event::Woke => self.tell(ClusterEvent::Woke),
         }
         self.version += 1;
         Ok(())
@@ -46,40 +45,43 @@ impl Cluster {
         self.take_in(spec.borrow())
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_in(&mut self, spec: &TaskSpec) -> TaskId {
-        let index = spec.index;
         let task = self.tasks.insert(spec);
         self.version += 1;
-        self.events.push(ClusterEvent::TaskArrived(task));
-        let mut waits_for = 0;
-        if let Some(node) = self.graph.node_mut(index) {
-            node.task = Some(task);
-            waits_for = node.open_predecessors;
-            if self.graph.is_broken(index) {
-                self.tasks.at_mut(task.slot).state = TaskState::Blocked;
-                self.blocked += 1;
-                self.finish(task, TaskState::Cancelled);
-                self.effects.push(Effect::Ended { task, reason: None });
-                return task;
-            }
-        }
-        if waits_for > 0 {
-            self.tasks.at_mut(task.slot).state = TaskState::Blocked;
-            self.blocked += 1;
-        } else {
-            self.make_eligible(task);
+        self.tell(ClusterEvent::TaskArrived(task));
+        if self.graph.is_empty() || !self.blocks(task) {
             self.queue.insert(&mut self.tasks, task.slot);
         }
         task
     }
 
-    /// Sets when the task became eligible, and announces the transfers that it still waits for.
-    #[inline]
-    fn make_eligible(&mut self, task: TaskId) {
-        if self.graph.is_empty() {
-            return;
+    /// True if a task that has just arrived is blocked, or cancelled at once, by its predecessors.
+    #[inline(never)]
+    fn blocks(&mut self, task: TaskId) -> bool {
+        let mut waits_for = 0;
+        if let Some(node) = self.graph.node_mut(task.index) {
+            node.task = Some(task);
+            waits_for = node.open_predecessors;
+            if self.graph.is_broken(task.index) {
+                self.tasks.at_mut(task.slot).state = TaskState::Blocked;
+                self.blocked += 1;
+                self.finish(task, TaskState::Cancelled);
+                self.effects.push(Effect::Ended { task, reason: None });
+                return true;
+            }
         }
+        if waits_for > 0 {
+            self.tasks.at_mut(task.slot).state = TaskState::Blocked;
+            self.blocked += 1;
+            return true;
+        }
+        self.make_eligible(task);
+        false
+    }
+
+    /// Sets when the task became eligible, and announces the transfers that it still waits for.
+    fn make_eligible(&mut self, task: TaskId) {
         let eligible = self.tasks.spec(task.slot).arrival.max(self.graph.last_predecessor_end(task.index));
         self.tasks.at_mut(task.slot).eligible = eligible;
         for at in self.graph.transfers_after(task.index, self.now) {
@@ -88,7 +90,7 @@ impl Cluster {
     }
 
     /// The attempt is the current one, and no worker of it is lost.
-    #[inline]
+    #[inline(always)]
     fn check_whole(&self, task: TaskId, attempt: u32) -> Result<(), EventError> {
         self.check_attempt(task, attempt)?;
         if self.is_broken(task) {
@@ -97,15 +99,20 @@ impl Cluster {
         Ok(())
     }
 
+    /// An attempt has completed: [`Event::Completed`], without the detour by data.
+    ///
+    /// # Errors
+    /// Says what that contradicts; the cluster is unchanged then.
     #[inline]
-    fn completed(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
+    pub fn complete(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
         self.check_whole(task, attempt)?;
         self.learn(task);
         self.finish(task, TaskState::Completed);
+        self.version += 1;
         Ok(())
     }
 
-    #[inline]
+    #[inline(never)]
     fn failed(&mut self, task: TaskId, attempt: u32, reason: FailureReason) -> Result<(), EventError> {
         self.check_whole(task, attempt)?;
         if reason == FailureReason::TimeLimit {
@@ -118,11 +125,11 @@ impl Cluster {
     fn transfer_over(&mut self, task: TaskId) -> Result<(), EventError> {
         let record = self.tasks.get(task).ok_or(EventError::UnknownTask(task))?;
         self.dirty_lanes.extend(record.lane);
-        self.events.push(ClusterEvent::TransferOver(task));
+        self.tell(ClusterEvent::TransferOver(task));
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn check_attempt(&self, task: TaskId, attempt: u32) -> Result<(), EventError> {
         let record = self.tasks.get(task).ok_or(EventError::UnknownTask(task))?;
         if record.attempt != attempt {
@@ -135,21 +142,22 @@ impl Cluster {
     }
 
     /// Lets the predictor learn from the attempt that ends now: its time on the worker, scaled to nominal speed.
-    #[inline]
+    #[inline(always)]
     fn learn(&mut self, task: TaskId) {
         let record = self.tasks.at(task.slot);
         if let Some(worker) = record.placement.worker()
             && record.started_at != Time::NEVER
         {
             let work = self.work_in(task, self.now - record.started_at);
-            let nominal = self.specs[worker.index()].speed.nominal_of(work).saturating_add(self.saved(task));
+            let nominal =
+                self.workers[worker.index()].speed.nominal_of(work).saturating_add(self.saved(task));
             let spec = self.tasks.spec(task.slot);
             self.predictor.learn(spec, nominal);
         }
     }
 
     /// Ends a task for good, and what follows from it for its successors.
-    #[inline]
+    #[inline(always)]
     pub(super) fn finish(&mut self, task: TaskId, state: TaskState) {
         self.end_one(task, state);
         if !self.graph.is_empty() {
@@ -157,6 +165,7 @@ impl Cluster {
         }
     }
 
+    #[inline(never)]
     fn tell_successors(&mut self, task: TaskId) {
         let mut ended: SmallVec<[TaskId; 4]> = SmallVec::from_slice(&[task]);
         while let Some(task) = ended.pop() {
@@ -203,28 +212,31 @@ impl Cluster {
             // An edge that was declared too late: the task's place in the queue must not change.
             _ => return,
         }
-        self.events.push(ClusterEvent::TaskReleased(task));
+        self.tell(ClusterEvent::TaskReleased(task));
     }
 
     /// Ends one task, whatever it was doing. Its placement is kept until the end of the instant, for the driver.
-    #[inline]
+    #[inline(always)]
     fn end_one(&mut self, task: TaskId, state: TaskState) {
         self.leave(task);
         let record = self.tasks.at_mut(task.slot);
         record.state = state;
         let worker = record.placement.worker();
         self.tasks.retire(task.slot);
-        if !self.avoided.is_empty() {
-            self.avoided.remove(&task.slot);
+        if !(self.avoided.is_empty() && self.setbacks.is_empty()) {
+            self.forget_troubles(task);
         }
-        if !self.setbacks.is_empty() {
-            self.setbacks.remove(&task.slot);
-        }
-        self.events.push(ClusterEvent::TaskEnded { task, state, worker });
+        self.tell(ClusterEvent::TaskEnded { task, state, worker });
+    }
+
+    #[inline(never)]
+    fn forget_troubles(&mut self, task: TaskId) {
+        self.avoided.remove(&task.slot);
+        self.setbacks.remove(&task.slot);
     }
 
     /// Takes a task out of wherever it is: blocked set, queue, lane, or the resources that it holds.
-    #[inline]
+    #[inline(always)]
     fn leave(&mut self, task: TaskId) {
         match self.tasks.at(task.slot).state {
             TaskState::Blocked => self.blocked -= 1,
@@ -235,6 +247,7 @@ impl Cluster {
         }
     }
 
+    #[inline(never)]
     fn leave_lane(&mut self, task: TaskId) {
         let Some(worker) = self.tasks.at_mut(task.slot).lane.take() else { return };
         self.workers[worker.index()].lane.retain(|&waiting| waiting != task);
@@ -245,25 +258,39 @@ impl Cluster {
     }
 
     /// Gives back all that an attempt holds.
-    #[inline]
+    #[inline(always)]
     fn release(&mut self, task: TaskId) {
-        let request = self.tasks.spec(task.slot).request;
+        let now = self.now;
         let record = self.tasks.at_mut(task.slot);
-        let expected_end = record.expected_end;
         if record.started_at != Time::NEVER {
-            record.attained = record.attained.saturating_add(self.now - record.started_at);
-        }
-        let placement = std::mem::take(&mut record.placement);
-        for part in placement.parts() {
-            self.change_held(&request, part, false);
-            self.change_committed(part.worker, &request, part.replicas, false);
-            self.unlist_running(task, part.worker, expected_end);
-            if !self.workers[part.worker.index()].lane.is_empty() {
-                self.dirty_lanes.push(part.worker);
-            }
+            record.attained = record.attained.saturating_add(now - record.started_at);
         }
         self.holding -= 1;
+        if let Some(part) = record.placement.only() {
+            self.release_part(task, &part);
+            return;
+        }
+        self.release_gang(task);
+    }
+
+    #[inline(never)]
+    fn release_gang(&mut self, task: TaskId) {
+        let placement = std::mem::take(&mut self.tasks.at_mut(task.slot).placement);
+        for part in placement.parts() {
+            self.release_part(task, part);
+        }
         self.tasks.at_mut(task.slot).placement = placement;
+    }
+
+    #[inline(always)]
+    fn release_part(&mut self, task: TaskId, part: &Part) {
+        let request = self.tasks.spec(task.slot).request;
+        self.change_held(&request, part, false);
+        self.change_committed(part.worker, &request, part.replicas, false);
+        self.unlist_running(task, part.worker, self.tasks.at(task.slot).expected_end);
+        if !self.workers[part.worker.index()].lane.is_empty() {
+            self.dirty_lanes.push(part.worker);
+        }
     }
 
     /// Puts a task that held resources back into the queue, at its place.
@@ -280,7 +307,7 @@ impl Cluster {
         } else {
             self.queue.insert(&mut self.tasks, task.slot);
         }
-        self.events.push(ClusterEvent::TaskRequeued(task));
+        self.tell(ClusterEvent::TaskRequeued(task));
     }
 
     fn stopped(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
@@ -297,36 +324,47 @@ impl Cluster {
         Ok(())
     }
 
+    /// A start is confirmed: [`Event::Started`], without the detour by data.
+    ///
+    /// # Errors
+    /// Says what that contradicts; the cluster is unchanged then.
     #[inline]
-    fn started(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
+    pub fn confirm_start(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
         self.check_attempt(task, attempt)?;
-        let record = self.tasks.at(task.slot);
-        let (expected_before, state) = (record.expected_end, record.state);
+        let (now, at_once) = (self.now, self.config.startup_latency == Duration::ZERO);
+        let record = self.tasks.at_mut(task.slot);
         // A start may be confirmed while the stop is under way: it ran, and is still to be stopped.
         if record.started_at != Time::NEVER {
-            return Err(EventError::WrongState { task, state });
+            return Err(EventError::WrongState { task, state: record.state });
         }
-        let as_expected = record.assigned_at == self.now && self.config.startup_latency == Duration::ZERO;
-        let expected_end = if as_expected {
-            expected_before
-        } else {
-            self.now + self.run_time_of(task, &record.placement, record.expected)
-        };
-        let record = self.tasks.at_mut(task.slot);
-        record.started_at = self.now;
-        if state == TaskState::Assigned {
+        record.started_at = now;
+        if record.state == TaskState::Assigned {
             record.state = TaskState::Running;
         }
-        if expected_end != expected_before {
-            record.expected_end = expected_end;
-            let placement = record.placement.clone();
-            for worker in distinct_workers(&placement) {
-                self.unlist_running(task, worker, expected_before);
-            }
-            self.list_running(task, &placement, expected_end);
+        if !(at_once && record.assigned_at == now) {
+            self.expect_end_anew(task);
         }
-        self.events.push(ClusterEvent::TaskStarted(task));
+        self.tell(ClusterEvent::TaskStarted(task));
+        self.version += 1;
         Ok(())
+    }
+
+    /// A start was confirmed at another time than was expected, and so moves the expected end.
+    #[inline(never)]
+    fn expect_end_anew(&mut self, task: TaskId) {
+        let record = self.tasks.at(task.slot);
+        let expected_before = record.expected_end;
+        let expected_end = self.now + self.run_time_of(task, &record.placement, record.expected);
+        if expected_end == expected_before {
+            return;
+        }
+        let record = self.tasks.at_mut(task.slot);
+        record.expected_end = expected_end;
+        let placement = record.placement.clone();
+        for worker in distinct_workers(&placement) {
+            self.unlist_running(task, worker, expected_before);
+        }
+        self.list_gang(task, &placement, expected_end);
     }
 
     fn start_failed(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
@@ -379,10 +417,10 @@ impl Cluster {
             allowed.push(constraint.allows(&spec));
         }
         self.capacity.add_capacity(&spec.capacity);
-        self.workers.push(WorkerRecord::new(spec.capacity));
+        self.workers.push(WorkerRecord::new(spec.capacity, spec.speed));
         std::sync::Arc::make_mut(&mut self.specs).push(spec);
         self.build_indexes();
-        self.events.push(ClusterEvent::WorkerJoined(worker));
+        self.tell(ClusterEvent::WorkerJoined(worker));
         Ok(())
     }
 

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use super::Cluster;
 use super::decision::{Decision, DecisionBatch, Refusal, Resource};
 use super::event::{ClusterEvent, Effect};
-use super::placement::{Part, Placement, choose_devices};
+use super::placement::{DeviceSet, Part, Placement, choose_devices};
 use super::task::{AfterStop, TaskState};
 use super::worker::{WorkerRecord, WorkerState};
 use crate::context::SchedulingContext;
-use crate::model::{MILLI_PER_GPU, Request, TaskId, Time, WorkerId};
+use crate::model::{ConstraintId, Duration, MILLI_PER_GPU, Request, TaskId, Time, WorkerId};
 use crate::scheduler::Scheduler;
 
 impl Cluster {
@@ -28,6 +28,7 @@ impl Cluster {
         }
     }
 
+    #[inline(never)]
     fn advance_dirty_lanes(&mut self) {
         let mut dirty = std::mem::take(&mut self.dirty_lanes);
         dirty.sort_unstable();
@@ -38,7 +39,7 @@ impl Cluster {
                     break;
                 }
                 self.version += 1;
-                self.events.push(ClusterEvent::LaneStarted(task));
+                self.tell(ClusterEvent::LaneStarted(task));
             }
         }
         self.dirty_lanes = dirty;
@@ -57,7 +58,7 @@ impl Cluster {
     /// Says why it was refused; the cluster is unchanged then.
     pub fn decide(&mut self, decision: Decision) -> Result<(), Refusal> {
         match decision {
-            Decision::Assign { task, placement } => return self.assign(task, placement),
+            Decision::Assign { task, placement } => return self.assign(task, &placement),
             Decision::Bind { task, worker } => self.bind(task, worker)?,
             Decision::Preempt { task, attempt } => self.preempt(task, attempt)?,
             Decision::Reject { task, reason } => self.reject(task, reason)?,
@@ -87,12 +88,51 @@ impl Cluster {
     }
 
     /// Carries out [`Decision::Assign`].
-    pub(crate) fn assign(&mut self, task: TaskId, placement: Placement) -> Result<(), Refusal> {
+    pub(crate) fn assign(&mut self, task: TaskId, placement: &Placement) -> Result<(), Refusal> {
+        if let Some(Part { worker, replicas: 1, devices: DeviceSet::EMPTY }) = placement.only()
+            && self.is_plainly_right(task, worker)
+        {
+            let part = Part::plain(worker);
+            let request = self.tasks.spec(task.slot).request;
+            self.change_held(&request, &part, true);
+            self.queue.remove(&mut self.tasks, task.slot);
+            self.start_part(task, part);
+            self.version += 1;
+            return Ok(());
+        }
+        self.assign_checked(task, placement)
+    }
+
+    /// True if nothing stands against a start of `task`, without GPU, on `worker`: what nearly every assignment is found to
+    /// be by a few comparisons. If false, it has to be looked at in full.
+    #[inline(always)]
+    fn is_plainly_right(&self, task: TaskId, worker: WorkerId) -> bool {
+        if self.tasks.get(task).is_none_or(|record| record.state != TaskState::Queued) {
+            return false;
+        }
+        let Some(host) = self.workers.get(worker.index()) else { return false };
+        let spec = self.tasks.spec(task.slot);
+        let right = spec.replicas == 1
+            && spec.constraint == ConstraintId::ANY
+            && spec.request.gpu.is_none()
+            && host.state == WorkerState::Active
+            && host.room.holds(&spec.request)
+            && self.avoided.is_empty()
+            && self.graph.is_empty();
+        debug_assert!(
+            !right || self.check_part(task, &spec.request, &Part::plain(worker)).is_ok(),
+            "the quick look agrees with the full one"
+        );
+        right
+    }
+
+    #[inline(never)]
+    fn assign_checked(&mut self, task: TaskId, placement: &Placement) -> Result<(), Refusal> {
         let state = self.known(task)?;
         if state != TaskState::Queued {
             return Err(Refusal::WrongState { task, state });
         }
-        self.check_and_hold(task, &placement)?;
+        self.check_and_hold(task, placement)?;
         self.queue.remove(&mut self.tasks, task.slot);
         self.start(task, placement);
         self.version += 1;
@@ -100,7 +140,6 @@ impl Cluster {
     }
 
     /// Checks every part of a placement and takes its resources; takes nothing if any part is refused.
-    #[inline]
     fn check_and_hold(&mut self, task: TaskId, placement: &Placement) -> Result<(), Refusal> {
         let spec = self.tasks.spec(task.slot);
         let (request, expected) = (spec.request, spec.replicas);
@@ -146,16 +185,12 @@ impl Cluster {
         if until > self.now {
             return Err(Refusal::NotReady { task, worker, until });
         }
-        let enough = |resource, need: u64, free: u64| match need.checked_mul(u64::from(part.replicas)) {
-            Some(needed) if needed <= free => Ok(()),
-            needed => {
-                let needed = needed.unwrap_or(u64::MAX);
-                Err(Refusal::DoesNotFit { worker, resource, needed, free })
-            }
-        };
-        enough(Resource::Cpu, request.cpu_milli, record.room.cpu_milli)?;
-        enough(Resource::Memory, request.memory_mib, record.room.memory_mib)?;
-        enough(Resource::Storage, request.storage_mib, record.room.storage_mib)?;
+        if !(part.replicas == 1 && record.room.holds(request)) {
+            check_amounts(request, part, record)?;
+        }
+        if request.gpu.is_none() && part.devices.is_empty() {
+            return Ok(());
+        }
         check_devices(task, request, part, record)
     }
 
@@ -180,24 +215,45 @@ impl Cluster {
     }
 
     /// A new attempt, on resources that are already held.
-    #[inline]
-    fn start(&mut self, task: TaskId, placement: Placement) {
+    fn start(&mut self, task: TaskId, placement: &Placement) {
+        if let Some(part) = placement.only() {
+            self.start_part(task, part);
+            return;
+        }
         let expected = self.expected_nominal_at(task.slot);
-        let run = self.run_time_of(task, &placement, expected);
+        let run = self.run_time_of(task, placement, expected);
         let expected_end = self.now + self.config.startup_latency + run;
-        self.list_running(task, &placement, expected_end);
+        self.list_gang(task, placement, expected_end);
+        let request = self.tasks.spec(task.slot).request;
+        for part in placement.parts() {
+            self.change_committed(part.worker, &request, part.replicas, true);
+        }
+        self.tasks.at_mut(task.slot).placement = placement.clone();
+        self.begin_attempt(task, expected, expected_end);
+    }
+
+    /// The same for a placement in one part.
+    #[inline(always)]
+    fn start_part(&mut self, task: TaskId, part: Part) {
+        let expected = self.expected_nominal_at(task.slot);
+        let run = self.run_time_on(task, part.worker, expected);
+        let expected_end = self.now + self.config.startup_latency + run;
+        self.list_on(task, part.worker, expected_end);
         if self.least.is_some() {
             let request = self.tasks.spec(task.slot).request;
-            for part in placement.parts() {
-                self.change_committed(part.worker, &request, part.replicas, true);
-            }
+            self.change_least(part.worker, &request, part.replicas, true);
         }
+        self.tasks.at_mut(task.slot).placement = Placement::one(part);
+        self.begin_attempt(task, expected, expected_end);
+    }
+
+    #[inline(always)]
+    fn begin_attempt(&mut self, task: TaskId, expected: Duration, expected_end: Time) {
         let now = self.now;
         let record = self.tasks.at_mut(task.slot);
         record.state = TaskState::Assigned;
         record.after_stop = AfterStop::Requeue;
         record.attempt += 1;
-        record.placement = placement;
         (record.assigned_at, record.started_at) = (now, Time::NEVER);
         (record.expected, record.expected_end) = (expected, expected_end);
         let attempt = record.attempt;
@@ -254,7 +310,7 @@ impl Cluster {
         self.bound -= 1;
         // What waited here runs here now: the committed work is the same, `start` adds it again.
         self.change_committed(worker, &request, 1, false);
-        self.start(task, placement);
+        self.start(task, &placement);
         true
     }
 
@@ -273,12 +329,24 @@ impl Cluster {
     }
 }
 
+/// There is enough cpu, memory and storage for every replica of a part.
+fn check_amounts(request: &Request, part: &Part, record: &WorkerRecord) -> Result<(), Refusal> {
+    let worker = part.worker;
+    let enough = |resource, need: u64, free: u64| match need.checked_mul(u64::from(part.replicas)) {
+        Some(needed) if needed <= free => Ok(()),
+        needed => {
+            let needed = needed.unwrap_or(u64::MAX);
+            Err(Refusal::DoesNotFit { worker, resource, needed, free })
+        }
+    };
+    enough(Resource::Cpu, request.cpu_milli, record.room.cpu_milli)?;
+    enough(Resource::Memory, request.memory_mib, record.room.memory_mib)?;
+    enough(Resource::Storage, request.storage_mib, record.room.storage_mib)
+}
+
 /// The devices of a part exist, are as many as asked for, and have enough left.
 fn check_devices(task: TaskId, request: &Request, part: &Part, record: &WorkerRecord) -> Result<(), Refusal> {
     let gpu = request.gpu;
-    if gpu.is_none() && part.devices.is_empty() {
-        return Ok(());
-    }
     // No device was chosen because there is none: that says more than that the choice is wrong.
     if part.devices.is_empty() && choose_devices(&record.devices, gpu).is_none() {
         let (worker, resource, needed) = (part.worker, Resource::Gpu, u64::from(gpu.milli()));

@@ -88,6 +88,7 @@ impl Graph {
     }
 
     /// When the data of every predecessor is on `worker`, given that all have completed.
+    #[inline(never)]
     pub(crate) fn ready_at(&self, index: u32, worker: WorkerId) -> Time {
         self.inputs(index)
             .map(|(end, workers, transfer)| if workers.contains(&worker) { end } else { end + transfer })

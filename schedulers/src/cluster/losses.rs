@@ -26,7 +26,7 @@ impl Cluster {
         if worker.index() >= self.workers.len() {
             return Err(EventError::UnknownWorker(worker));
         }
-        self.change_room(worker, |record| record.state = state);
+        self.change_state(worker, state);
         if state != WorkerState::Active {
             // The lane as a whole: to take each task out of it would look through it each time.
             for task in std::mem::take(&mut self.workers[worker.index()].lane) {
@@ -44,7 +44,7 @@ impl Cluster {
                 self.lose_parts(task, worker);
             }
         }
-        self.events.push(ClusterEvent::WorkerChanged(worker, state));
+        self.tell(ClusterEvent::WorkerChanged(worker, state));
         Ok(())
     }
 
@@ -115,14 +115,18 @@ impl Cluster {
         Ok(())
     }
 
+    #[inline(always)]
     fn setback(&self, task: TaskId) -> Option<&Setback> {
-        if self.setbacks.is_empty() || self.tasks.get(task).is_none() {
-            return None;
-        }
-        self.setbacks.get(&task.slot)
+        if self.setbacks.is_empty() { None } else { self.setback_of(task) }
+    }
+
+    #[cold]
+    fn setback_of(&self, task: TaskId) -> Option<&Setback> {
+        self.tasks.get(task).and_then(|_| self.setbacks.get(&task.slot))
     }
 
     /// True if a worker of the current attempt was lost and the rest of it is being stopped.
+    #[inline(always)]
     pub(crate) fn is_broken(&self, task: TaskId) -> bool {
         self.setback(task).is_some_and(|setback| setback.whole.is_some())
     }
@@ -134,12 +138,19 @@ impl Cluster {
     }
 
     /// Work of `task` that need not be done again, at nominal speed.
+    #[inline(always)]
     pub(crate) fn saved(&self, task: TaskId) -> Duration {
         self.setback(task).map_or(Duration::ZERO, |setback| setback.saved)
     }
 
     /// How much of the run time of the attempt that ends now was work: checkpoints and the restart left out.
+    #[inline(always)]
     pub(super) fn work_in(&self, task: TaskId, ran: Duration) -> Duration {
+        if self.config.checkpoints.is_none() { ran } else { self.work_beside_checkpoints(task, ran) }
+    }
+
+    #[cold]
+    fn work_beside_checkpoints(&self, task: TaskId, ran: Duration) -> Duration {
         let Some(costs) = self.config.checkpoints else { return ran };
         costs.progress(ran, self.saved(task) > Duration::ZERO, false).work
     }

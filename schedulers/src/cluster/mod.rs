@@ -47,7 +47,7 @@ pub(crate) use task::{AfterStop, NIL, TaskRecord, TaskTable};
 pub(crate) use worker::WorkerRecord;
 pub use worker::WorkerState;
 
-use crate::index::{FullestFirst, Indexes, LeastTree, RecentChanges, RoomTree};
+use crate::index::{FullestFirst, Indexes, LeastTree, RecentChanges, Room, RoomTree};
 use crate::model::{
     Capacity, Checkpoints, Constraint, ConstraintId, Duration, MAX_GPUS_PER_WORKER, Request, TaskId, Time,
     WorkerId, WorkerSpec, left_of,
@@ -76,6 +76,11 @@ pub struct ClusterConfig {
     pub known_run_times: Option<Arc<KnownRunTimes>>,
     /// Which indexes to keep beside the one for first fit. Default none.
     pub indexes: Indexes,
+    /// Whether to keep what happens for [`Cluster::notify`]. Default true.
+    pub hears: bool,
+    /// A queue of more tasks than this is deep, and indexed if [`Indexes::deep_queue`] is asked for. Decisions do not depend
+    /// on it. Default 512.
+    pub deep_from: usize,
 }
 
 impl Default for ClusterConfig {
@@ -88,6 +93,8 @@ impl Default for ClusterConfig {
             checkpoints: None,
             known_run_times: None,
             indexes: Indexes::default(),
+            hears: true,
+            deep_from: 512,
         }
     }
 }
@@ -139,6 +146,8 @@ pub struct Cluster {
     pub(crate) fullest: Option<FullestFirst>,
     pub(crate) least: Option<LeastTree>,
     pub(crate) recent: Option<RecentChanges>,
+    /// `fullest` or `recent` is kept.
+    indexed: bool,
     dirty_lanes: Vec<WorkerId>,
     held: Totals,
     capacity: Totals,
@@ -163,7 +172,7 @@ impl Cluster {
             check_gpus(worker)?;
         }
         let records: Vec<WorkerRecord> =
-            workers.iter().map(|spec| WorkerRecord::new(spec.capacity)).collect();
+            workers.iter().map(|spec| WorkerRecord::new(spec.capacity, spec.speed)).collect();
         let mut capacity = Totals::default();
         for spec in &workers {
             capacity.add_capacity(&spec.capacity);
@@ -187,6 +196,7 @@ impl Cluster {
             fullest: None,
             least: None,
             recent: None,
+            indexed: false,
             dirty_lanes: Vec::new(),
             held: Totals::default(),
             capacity,
@@ -262,6 +272,14 @@ impl Cluster {
         self.events.clear();
     }
 
+    /// Keeps an event for the strategy to hear.
+    #[inline(always)]
+    fn tell(&mut self, event: ClusterEvent) {
+        if self.config.hears {
+            self.events.push(event);
+        }
+    }
+
     /// Moves what the driver has to do into `effects`, in order.
     #[inline]
     pub fn take_effects(&mut self, effects: &mut Vec<Effect>) {
@@ -334,9 +352,12 @@ impl Cluster {
             }
             self.least = Some(LeastTree::build(self.workers.iter().map(|worker| worker.committed)));
         }
+        let deep = self.config.indexes.deep_queue.then_some(self.config.deep_from);
+        self.queue.keep_index(&self.tasks, deep);
         let changes = self.recent.take().map_or(0, |recent| recent.changes());
         self.recent =
             self.config.indexes.recent_changes.then(|| RecentChanges::new(self.workers.len(), changes));
+        self.indexed = self.fullest.is_some() || self.recent.is_some();
     }
 
     pub(crate) fn worker_ids(&self) -> impl Iterator<Item = WorkerId> + use<> {
@@ -364,12 +385,14 @@ impl Cluster {
         here.map(|part| u64::from(part.replicas)).sum()
     }
 
+    #[inline(always)]
     fn change_committed(&mut self, worker: WorkerId, request: &Request, replicas: u32, add: bool) {
         if self.least.is_some() {
             self.change_least(worker, request, replicas, add);
         }
     }
 
+    #[inline(never)]
     fn change_least(&mut self, worker: WorkerId, request: &Request, replicas: u32, add: bool) {
         let Some(least) = &mut self.least else { return };
         let record = &mut self.workers[worker.index()];
@@ -379,29 +402,40 @@ impl Cluster {
         least.update(worker.index(), record.committed);
     }
 
-    /// Changes a worker's room through `change` and keeps every index in step.
-    #[inline]
-    fn change_room(&mut self, worker: WorkerId, change: impl FnOnce(&mut WorkerRecord)) {
+    /// Changes the state of a worker and keeps every index in step.
+    fn change_state(&mut self, worker: WorkerId, state: WorkerState) {
+        let before = self.key_in_indexes(worker);
         let record = &mut self.workers[worker.index()];
-        let before = (record.state, record.room.cpu_milli, record.room.memory_mib);
-        change(record);
-        let after = (record.state, record.room.cpu_milli, record.room.memory_mib);
-        self.rooms.update(worker.index(), record.offered());
-        if let Some(recent) = &mut self.recent {
-            recent.note(worker.index());
-        }
-        if self.fullest.is_some() && before != after {
-            self.move_in_fullest(worker, before, after);
+        record.state = state;
+        let offered = record.offered();
+        self.keep_in_step(worker, before, offered);
+    }
+
+    /// Where a worker stands in the indexes that a strategy has asked for; nothing if it has asked for none.
+    #[inline(always)]
+    fn key_in_indexes(&self, worker: WorkerId) -> Option<(WorkerState, u64, u64)> {
+        let record = self.indexed.then(|| &self.workers[worker.index()])?;
+        Some((record.state, record.room.cpu_milli, record.room.memory_mib))
+    }
+
+    /// Brings every index up to date with a worker that has changed.
+    #[inline(always)]
+    fn keep_in_step(&mut self, worker: WorkerId, before: Option<(WorkerState, u64, u64)>, offered: Room) {
+        self.rooms.update(worker.index(), offered);
+        if let Some(before) = before {
+            self.note_change(worker, before);
         }
     }
 
-    fn move_in_fullest(
-        &mut self,
-        worker: WorkerId,
-        before: (WorkerState, u64, u64),
-        after: (WorkerState, u64, u64),
-    ) {
-        let Some(fullest) = &mut self.fullest else { return };
+    /// Keeps the indexes that a strategy has asked for in step with a worker whose state, cpu and memory were `before`.
+    #[inline(never)]
+    fn note_change(&mut self, worker: WorkerId, before: (WorkerState, u64, u64)) {
+        if let Some(recent) = &mut self.recent {
+            recent.note(worker.index());
+        }
+        let record = &self.workers[worker.index()];
+        let after = (record.state, record.room.cpu_milli, record.room.memory_mib);
+        let Some(fullest) = self.fullest.as_mut().filter(|_| before != after) else { return };
         let key = |(state, cpu_milli, memory_mib)| {
             (state == WorkerState::Active).then_some((cpu_milli, memory_mib, worker.0))
         };
@@ -412,23 +446,25 @@ impl Cluster {
     }
 
     /// Takes or gives back what one part of a placement holds.
-    #[inline]
+    #[inline(always)]
     fn change_held(&mut self, request: &Request, part: &Part, take: bool) {
         let times = u64::from(part.replicas);
-        let change = |total: &mut u64, amount: u64| {
-            *total = if take {
-                total.saturating_add(amount * times)
-            } else {
-                total.saturating_sub(amount * times)
-            };
+        // A sum over workers may exceed 64 bits only where the capacity, which saturates, does.
+        let change = |total: u64, amount: u64| {
+            let amount = amount * times;
+            if take { total.saturating_add(amount) } else { total.saturating_sub(amount) }
         };
-        change(&mut self.held.cpu_milli, request.cpu_milli);
-        change(&mut self.held.memory_mib, request.memory_mib);
-        change(&mut self.held.storage_mib, request.storage_mib);
-        change(&mut self.held.gpu_milli, u64::from(request.gpu.milli()));
-        self.change_room(part.worker, |worker| {
-            if take { worker.hold(request, part) } else { worker.release(request, part) }
-        });
+        self.held = Totals {
+            cpu_milli: change(self.held.cpu_milli, request.cpu_milli),
+            memory_mib: change(self.held.memory_mib, request.memory_mib),
+            storage_mib: change(self.held.storage_mib, request.storage_mib),
+            gpu_milli: change(self.held.gpu_milli, u64::from(request.gpu.milli())),
+        };
+        let before = self.key_in_indexes(part.worker);
+        let worker = &mut self.workers[part.worker.index()];
+        let room = if take { worker.hold(request, part) } else { worker.release(request, part) };
+        let offered = worker.offers(room);
+        self.keep_in_step(part.worker, before, offered);
     }
 
     #[inline]
@@ -436,23 +472,29 @@ impl Cluster {
         self.allows(self.tasks.spec(task.slot).constraint, worker)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn allows(&self, constraint: ConstraintId, worker: WorkerId) -> bool {
-        constraint == ConstraintId::ANY
-            || self
-                .allowed
-                .get(constraint.0 as usize)
-                .is_some_and(|allowed| allowed.get(worker.index()).copied().unwrap_or(false))
+        constraint == ConstraintId::ANY || self.meets(constraint, worker)
     }
 
-    #[inline]
+    #[inline(never)]
+    fn meets(&self, constraint: ConstraintId, worker: WorkerId) -> bool {
+        let allowed = self.allowed.get(constraint.0 as usize);
+        allowed.is_some_and(|allowed| allowed.get(worker.index()).copied().unwrap_or(false))
+    }
+
+    #[inline(always)]
     pub(crate) fn is_avoided(&self, task: TaskId, worker: WorkerId) -> bool {
-        !self.avoided.is_empty()
-            && self.avoided.get(&task.slot).is_some_and(|avoided| avoided.contains(&worker))
+        !self.avoided.is_empty() && self.avoids(task, worker)
+    }
+
+    #[cold]
+    fn avoids(&self, task: TaskId, worker: WorkerId) -> bool {
+        self.avoided.get(&task.slot).is_some_and(|avoided| avoided.contains(&worker))
     }
 
     /// When the data that `task` needs is on `worker`, all predecessors having completed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn ready_at(&self, task: TaskId, worker: WorkerId) -> Time {
         if self.graph.is_empty() {
             return Time::ZERO;
@@ -467,7 +509,7 @@ impl Cluster {
     }
 
     /// The same for the task in a slot known to be taken.
-    #[inline]
+    #[inline(always)]
     fn expected_nominal_at(&self, slot: u32) -> Duration {
         let spec = self.tasks.spec(slot);
         spec.estimate.unwrap_or_else(|| self.predictor.predict(spec))
@@ -479,23 +521,24 @@ impl Cluster {
 
     /// How long an attempt of `task` on `worker` is to be expected to run, if its whole work takes `nominal` and no
     /// better is known.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn run_time_on(&self, task: TaskId, worker: WorkerId, nominal: Duration) -> Duration {
         let config = &self.config;
         if config.known_run_times.is_some() || config.checkpoints.is_some() || !self.setbacks.is_empty() {
             return self.run_time_with_extras(task, worker, nominal);
         }
-        self.specs.get(worker.index()).map_or(Duration::MAX, |spec| spec.speed.run_time(nominal))
+        self.workers.get(worker.index()).map_or(Duration::MAX, |worker| worker.speed.run_time(nominal))
     }
 
     /// The same where pairs are known, work is saved, or saving it takes time.
+    #[cold]
     fn run_time_with_extras(&self, task: TaskId, worker: WorkerId, nominal: Duration) -> Duration {
         let known = self.config.known_run_times.as_ref().and_then(|known| known.get(&(task.index, worker.0)));
         let saved = self.saved(task);
         let work = match known {
             Some(&whole) => share_left(whole, nominal, saved),
-            None => match self.specs.get(worker.index()) {
-                Some(spec) => spec.speed.run_time(left_of(nominal, saved)),
+            None => match self.workers.get(worker.index()) {
+                Some(worker) => worker.speed.run_time(left_of(nominal, saved)),
                 None => return Duration::MAX,
             },
         };
@@ -503,6 +546,7 @@ impl Cluster {
     }
 
     /// The slowest part of a placement decides.
+    #[inline(always)]
     fn run_time_of(&self, task: TaskId, placement: &Placement, nominal: Duration) -> Duration {
         match placement.parts() {
             [part] => self.run_time_on(task, part.worker, nominal),

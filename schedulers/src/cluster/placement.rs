@@ -1,7 +1,6 @@
 //! Where a task runs: workers, GPU devices, replicas.
 
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 use crate::model::{GpuRequest, WorkerId};
 
@@ -69,54 +68,99 @@ pub struct Part {
     pub devices: DeviceSet,
 }
 
-/// Where all replicas of a task run. A worker may appear in several parts (fractions on several devices).
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Placement(SmallVec<[Part; 1]>);
-
-impl Clone for Placement {
-    /// Copies the one part of a plain task in registers, and several as a block; the derived clone does neither.
-    #[inline]
-    fn clone(&self) -> Self {
-        match self.parts() {
-            [part] => Self(SmallVec::from_buf([*part])),
-            parts => Self(SmallVec::from_slice(parts)),
-        }
+impl Part {
+    /// The one part of a plain task without GPU.
+    pub(crate) const fn plain(worker: WorkerId) -> Self {
+        Self { worker, replicas: 1, devices: DeviceSet::EMPTY }
     }
 }
+
+/// Where all replicas of a task run. A worker may appear in several parts (fractions on several devices).
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Part>", into = "Vec<Part>")]
+pub struct Placement(Parts);
+
+/// Nearly every placement has one part, which is written and copied in registers; several are allocated.
+#[derive(Clone, Debug, Default)]
+enum Parts {
+    #[default]
+    None,
+    One(Part),
+    Several(Box<[Part]>),
+}
+
+impl From<Vec<Part>> for Placement {
+    fn from(parts: Vec<Part>) -> Self {
+        Self::gang(&parts)
+    }
+}
+
+impl From<Placement> for Vec<Part> {
+    fn from(placement: Placement) -> Self {
+        placement.parts().to_vec()
+    }
+}
+
+impl PartialEq for Placement {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Placement {}
 
 impl Placement {
     /// A plain task on one worker.
     #[inline]
     #[must_use]
-    pub fn single(worker: WorkerId, devices: DeviceSet) -> Self {
-        Self(SmallVec::from_buf([Part { worker, replicas: 1, devices }]))
+    pub const fn single(worker: WorkerId, devices: DeviceSet) -> Self {
+        Self(Parts::One(Part { worker, replicas: 1, devices }))
     }
 
     /// A gang in several parts.
     #[must_use]
     pub fn gang(parts: &[Part]) -> Self {
-        Self(SmallVec::from_slice(parts))
+        match parts {
+            [] => Self(Parts::None),
+            [part] => Self(Parts::One(*part)),
+            parts => Self(Parts::Several(parts.into())),
+        }
     }
 
     /// The parts, in the order given.
     #[inline]
     #[must_use]
-    pub fn parts(&self) -> &[Part] {
-        &self.0
+    pub const fn parts(&self) -> &[Part] {
+        match &self.0 {
+            Parts::None => &[],
+            Parts::One(part) => std::slice::from_ref(part),
+            Parts::Several(parts) => parts,
+        }
+    }
+
+    /// A placement in one part.
+    #[inline(always)]
+    pub(crate) const fn one(part: Part) -> Self {
+        Self(Parts::One(part))
+    }
+
+    /// The one part of a placement that has one.
+    #[inline]
+    pub(crate) const fn only(&self) -> Option<Part> {
+        if let Parts::One(part) = self.0 { Some(part) } else { None }
     }
 
     /// The worker of the first part: for a plain task, its worker.
     #[inline]
     #[must_use]
     pub fn worker(&self) -> Option<WorkerId> {
-        self.0.first().map(|part| part.worker)
+        self.parts().first().map(|part| part.worker)
     }
 
     /// True if some part is on `worker`.
     #[must_use]
     pub fn uses(&self, worker: WorkerId) -> bool {
-        self.0.iter().any(|part| part.worker == worker)
+        self.parts().iter().any(|part| part.worker == worker)
     }
 }
 

@@ -25,18 +25,33 @@ struct Recent {
     accuracy: LastTwo,
 }
 
-/// The last two values, latest first; the second equals the first after one.
-#[derive(Clone, Copy, Debug, Default)]
-struct LastTwo(Option<[u64; 2]>);
+/// The last two values, latest first; the second equals the first after one, and both are [`NONE`] before.
+#[derive(Clone, Copy, Debug)]
+struct LastTwo {
+    latest: u64,
+    before: u64,
+}
+
+/// No value yet: longer than any run.
+const NONE: u64 = u64::MAX;
+
+impl Default for LastTwo {
+    fn default() -> Self {
+        Self { latest: NONE, before: NONE }
+    }
+}
 
 impl LastTwo {
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, value: u64) {
-        self.0 = Some([value, self.0.map_or(value, |[latest, _]| latest)]);
+        let value = value.min(NONE - 1);
+        self.before = if self.latest == NONE { value } else { self.latest };
+        self.latest = value;
     }
 
+    #[inline]
     fn mean(self) -> Option<u64> {
-        self.0.map(|[a, b]| a.midpoint(b))
+        (self.latest != NONE).then(|| self.latest.midpoint(self.before))
     }
 }
 
@@ -55,7 +70,7 @@ impl Predictor {
     pub(crate) const DEFAULT: Duration = Duration::from_secs(60);
 
     /// Learns from a run of `task` of `nominal` length.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn learn(&mut self, task: &TaskSpec, nominal: Duration) {
         let accuracy = task.estimate.and_then(|estimate| {
             // What runs for its estimate or longer was estimated right, as far as this goes.
@@ -67,7 +82,7 @@ impl Predictor {
     }
 
     /// The nominal run time that recent runs suggest for `task`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn predict(&self, task: &TaskSpec) -> Duration {
         let Some(estimate) = task.estimate else {
             let micros = self.recent(task, |recent| recent.run_micros);
@@ -94,9 +109,14 @@ const MILLION: u64 = 1_000_000;
 fn entry(list: &mut Vec<Recent>, index: u32) -> &mut Recent {
     let index = index as usize;
     if index >= list.len() {
-        list.resize(index + 1, Recent::default());
+        lengthen(list, index);
     }
     &mut list[index]
+}
+
+#[cold]
+fn lengthen(list: &mut Vec<Recent>, index: usize) {
+    list.resize(index + 1, Recent::default());
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! The central queue: ordered by (eligible, index), threaded through the task table.
 
 use super::task::{Link, NIL, TaskState, TaskTable};
-use crate::index::Room;
-use crate::model::TaskId;
+use crate::index::{Demand, Room, Waiting};
+use crate::model::{TaskId, Time};
+
+/// A queue that is indexed is so until it is shorter than this share of a deep one.
+const SHALLOW_SHARE: usize = 4;
 
 /// Head, tail and length of the list.
 #[derive(Clone, Debug)]
@@ -10,6 +13,10 @@ pub(crate) struct Queue {
     pub(crate) head: u32,
     tail: u32,
     pub(crate) len: usize,
+    /// How long the queue may grow until it is indexed: `usize::MAX` if nobody asks for that.
+    deep: usize,
+    /// The queued tasks by what they ask for, while the queue is deep.
+    waiting: Option<Box<Waiting<(Time, TaskId)>>>,
 }
 
 /// A position in the queue that stays valid while tasks are assigned, bound or rejected in the same pass.
@@ -23,12 +30,29 @@ pub struct QueueCursor {
 
 impl Queue {
     pub(crate) const fn new() -> Self {
-        Self { head: NIL, tail: NIL, len: 0 }
+        Self { head: NIL, tail: NIL, len: 0, deep: usize::MAX, waiting: None }
+    }
+
+    /// From now on a queue of more than `deep` tasks is indexed; none is for `None`.
+    pub(crate) fn keep_index(&mut self, tasks: &TaskTable, deep: Option<usize>) {
+        self.waiting = None;
+        self.deep = deep.unwrap_or(usize::MAX);
+        if self.len > self.deep {
+            self.index(tasks);
+        }
+    }
+
+    #[cold]
+    fn index(&mut self, tasks: &TaskTable) {
+        let (mut cursor, queue) = (QueueCursor::default(), &*self);
+        let all = std::iter::from_fn(|| queue.advance(tasks, &mut cursor));
+        let waiting = Waiting::build(all.map(|task| entry(tasks, task.slot)));
+        self.waiting = Some(Box::new(waiting));
     }
 
     /// Inserts by (eligible, index), searching from both ends: arrivals go to the tail and requeued tasks, which
     /// were served before, near the head.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, tasks: &mut TaskTable, slot: u32) {
         let key = |tasks: &TaskTable, slot: u32| {
             let record = tasks.at(slot);
@@ -62,10 +86,35 @@ impl Queue {
             tasks.link_mut(after).prev = slot;
         }
         self.len += 1;
+        if self.deep != usize::MAX {
+            self.note(tasks, slot);
+        }
+    }
+
+    /// A task has come, as far as the index is concerned.
+    #[inline(never)]
+    fn note(&mut self, tasks: &TaskTable, slot: u32) {
+        if let Some(waiting) = &mut self.waiting {
+            let (key, demand) = entry(tasks, slot);
+            waiting.insert(key, demand);
+        } else if self.len > self.deep {
+            self.index(tasks);
+        }
+    }
+
+    /// A task has gone.
+    #[inline(never)]
+    fn forget(&mut self, tasks: &TaskTable, slot: u32) {
+        let Some(waiting) = &mut self.waiting else { return };
+        let (key, demand) = entry(tasks, slot);
+        waiting.remove(key, demand);
+        if self.len < self.deep / SHALLOW_SHARE {
+            self.waiting = None;
+        }
     }
 
     /// Takes a task out; its own `next` stays for cursors that stand on it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, tasks: &mut TaskTable, slot: u32) {
         let Link { prev, next, .. } = *tasks.link(slot);
         if prev == NIL {
@@ -79,10 +128,13 @@ impl Queue {
             tasks.link_mut(next).prev = prev;
         }
         self.len -= 1;
+        if self.waiting.is_some() {
+            self.forget(tasks, slot);
+        }
     }
 
     /// The next task behind `cursor`, and moves the cursor onto it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn advance(&self, tasks: &TaskTable, cursor: &mut QueueCursor) -> Option<TaskId> {
         self.advance_where(tasks, cursor, |_, _| true)
     }
@@ -95,12 +147,72 @@ impl Queue {
         cursor: &mut QueueCursor,
         most: &Room,
     ) -> Option<TaskId> {
+        if self.waiting.is_some() {
+            let opening = [most.opening()];
+            return self
+                .advance_indexed(tasks, cursor, &opening, |task| most.holds(&tasks.spec(task.slot).request));
+        }
         self.advance_where(tasks, cursor, |slot, link| {
             link.cpu_milli <= most.cpu_milli && most.holds(&tasks.spec(slot).request)
         })
     }
 
+    /// The next task behind `cursor` that may fit into one of `openings`, and moves the cursor onto it.
     #[inline]
+    pub(crate) fn advance_within(
+        &self,
+        tasks: &TaskTable,
+        cursor: &mut QueueCursor,
+        openings: &[Demand],
+    ) -> Option<TaskId> {
+        if self.waiting.is_some() {
+            return self.advance_indexed(tasks, cursor, openings, |_| true);
+        }
+        let most = openings.iter().map(Demand::cpu_milli).max()?;
+        self.advance_where(tasks, cursor, |slot, link| {
+            u32::try_from(link.cpu_milli).unwrap_or(u32::MAX) <= most
+                && Demand::of(tasks.spec(slot)).fits_any(openings)
+        })
+    }
+
+    /// The entries of the index, if there is one, for the checker of invariants.
+    pub(crate) fn indexed(&self) -> Option<Vec<((Time, TaskId), Demand)>> {
+        self.waiting.as_ref().map(|waiting| waiting.iter().collect())
+    }
+
+    /// True if no queued task fits into any of `openings`, as far as an index tells at a glance.
+    pub(crate) fn none_fits(&self, openings: &[Demand]) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.none_fits(openings))
+    }
+
+    /// The least that any queued task asks for, amount by amount, if there is an index.
+    pub(crate) fn least(&self) -> Option<Demand> {
+        self.waiting.as_ref().map(|waiting| waiting.least())
+    }
+
+    fn advance_indexed(
+        &self,
+        tasks: &TaskTable,
+        cursor: &mut QueueCursor,
+        openings: &[Demand],
+        admits: impl Fn(TaskId) -> bool,
+    ) -> Option<TaskId> {
+        // The task that the cursor stands on may have left the queue, but not its record.
+        let mut after = match cursor.last {
+            Some(slot) => Some(tasks.place_of(slot)?),
+            None => None,
+        };
+        loop {
+            let found = self.waiting.as_ref()?.next(after, openings)?;
+            if admits(found.1) {
+                cursor.last = Some(found.1.slot);
+                return Some(found.1);
+            }
+            after = Some(found);
+        }
+    }
+
+    #[inline(always)]
     fn advance_where(
         &self,
         tasks: &TaskTable,
@@ -118,6 +230,11 @@ impl Queue {
         }
         None
     }
+}
+
+/// What the index knows of a task.
+fn entry(tasks: &TaskTable, slot: u32) -> ((Time, TaskId), Demand) {
+    ((tasks.at(slot).eligible, tasks.id_at(slot)), Demand::of(tasks.spec(slot)))
 }
 
 #[cfg(test)]

@@ -31,21 +31,26 @@ impl RunningList {
     }
 
     /// Adds an entry and returns its place.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&mut self, expected_end: Time, task: TaskId) -> u32 {
-        let mut at = self.entries.len();
         if self.ordered {
-            at = self.place_of(expected_end, task);
-            self.entries.insert(at, (expected_end, task));
-        } else {
-            self.entries.push((expected_end, task));
+            return self.add_in_order(expected_end, task);
         }
+        let at = self.entries.len();
+        self.entries.push((expected_end, task));
+        place(at)
+    }
+
+    #[inline(never)]
+    fn add_in_order(&mut self, expected_end: Time, task: TaskId) -> u32 {
+        let at = self.place_of(expected_end, task);
+        self.entries.insert(at, (expected_end, task));
         place(at)
     }
 
     /// Removes the entry of `task`, if it is there; `near` is where to look first. Returns the task that was moved into
     /// its place, if one was, and the place.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, expected_end: Time, task: TaskId, near: u32) -> Option<(TaskId, u32)> {
         if self.ordered {
             self.remove_in_order(expected_end, task);
@@ -66,6 +71,7 @@ impl RunningList {
         first + self.entries[first..].iter().take_while(before).count()
     }
 
+    #[inline(never)]
     fn remove_in_order(&mut self, expected_end: Time, task: TaskId) {
         let at = self.place_of(expected_end, task);
         if self.entries.get(at) == Some(&(expected_end, task)) {
@@ -93,22 +99,22 @@ impl Deref for RunningList {
 }
 
 impl Cluster {
+    /// Lists `task` on a worker.
+    #[inline(always)]
+    pub(super) fn list_on(&mut self, task: TaskId, worker: WorkerId, expected_end: Time) {
+        let at = self.workers[worker.index()].running.add(expected_end, task);
+        self.tasks.at_mut(task.slot).listed_at = at;
+    }
+
     /// Lists `task` on every worker of `placement`.
-    #[inline]
-    pub(super) fn list_running(&mut self, task: TaskId, placement: &Placement, expected_end: Time) {
-        if let [part] = placement.parts() {
-            let at = self.workers[part.worker.index()].running.add(expected_end, task);
-            self.tasks.at_mut(task.slot).listed_at = at;
-            return;
-        }
+    pub(super) fn list_gang(&mut self, task: TaskId, placement: &Placement, expected_end: Time) {
         for worker in distinct_workers(placement) {
-            let at = self.workers[worker.index()].running.add(expected_end, task);
-            self.tasks.at_mut(task.slot).listed_at = at;
+            self.list_on(task, worker, expected_end);
         }
     }
 
     /// Takes `task` off the list of `worker`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn unlist_running(&mut self, task: TaskId, worker: WorkerId, expected_end: Time) {
         // Of a gang on several workers this is the place on the last of them: a place to look at first, no more.
         let at = self.tasks.at(task.slot).listed_at;

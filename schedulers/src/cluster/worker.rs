@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::placement::Part;
 use super::running::RunningList;
 use crate::index::Room;
-use crate::model::{Capacity, MILLI_PER_GPU, Request, TaskId, billionths};
+use crate::model::{Capacity, MILLI_PER_GPU, Request, Speed, TaskId, billionths};
 
 /// Whether a worker takes work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub enum WorkerState {
 pub(crate) struct WorkerRecord {
     pub(crate) state: WorkerState,
     pub(crate) capacity: Capacity,
+    /// As its spec has it; here because every start needs it.
+    pub(crate) speed: Speed,
     pub(crate) room: Room,
     /// Milli-GPU left on each device.
     pub(crate) devices: Vec<u32>,
@@ -42,11 +44,12 @@ pub(crate) struct WorkerRecord {
 }
 
 impl WorkerRecord {
-    pub(crate) fn new(capacity: Capacity) -> Self {
+    pub(crate) fn new(capacity: Capacity, speed: Speed) -> Self {
         let devices = vec![MILLI_PER_GPU; capacity.gpus as usize];
         let mut worker = Self {
             state: WorkerState::Active,
             capacity,
+            speed,
             room: Room::default(),
             devices,
             running: RunningList::default(),
@@ -70,49 +73,58 @@ impl WorkerRecord {
     }
 
     /// What the index may promise: nothing on a worker that takes no work.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn offered(&self) -> Room {
-        let open = self.state == WorkerState::Active;
-        // Amount by amount: a copy as a whole would have to wait for the amounts that were written just before.
-        Room {
-            cpu_milli: if open { self.room.cpu_milli } else { 0 },
-            memory_mib: if open { self.room.memory_mib } else { 0 },
-            storage_mib: if open { self.room.storage_mib } else { 0 },
-            free_gpus: if open { self.room.free_gpus } else { 0 },
-            widest_gpu: if open { self.room.widest_gpu } else { 0 },
-        }
+        self.offers(self.room)
     }
 
-    /// Takes the resources of `part`, which the caller has checked to be there.
-    #[inline]
-    pub(crate) fn hold(&mut self, request: &Request, part: &Part) {
+    /// The same for the room that [`hold`](Self::hold) or [`release`](Self::release) has left, which is at hand: to read it
+    /// back would have to wait until it is written.
+    #[inline(always)]
+    pub(crate) fn offers(&self, room: Room) -> Room {
+        if self.state == WorkerState::Active { room } else { Room::default() }
+    }
+
+    /// Takes the resources of `part`, which the caller has checked to be there. Returns the room that is left.
+    #[inline(always)]
+    pub(crate) fn hold(&mut self, request: &Request, part: &Part) -> Room {
         let times = u64::from(part.replicas);
-        self.room.cpu_milli -= request.cpu_milli * times;
-        self.room.memory_mib -= request.memory_mib * times;
-        self.room.storage_mib -= request.storage_mib * times;
+        let mut room = Room {
+            cpu_milli: self.room.cpu_milli - request.cpu_milli * times,
+            memory_mib: self.room.memory_mib - request.memory_mib * times,
+            storage_mib: self.room.storage_mib - request.storage_mib * times,
+            ..self.room
+        };
         if !part.devices.is_empty() {
             let taken = Self::milli_of_each(request, part);
             for device in part.devices.iter() {
                 self.devices[device as usize] -= taken;
             }
-            self.measure_devices();
+            (room.free_gpus, room.widest_gpu) = self.measure_devices();
         }
+        self.room = room;
+        room
     }
 
-    /// Gives the resources of `part` back.
-    #[inline]
-    pub(crate) fn release(&mut self, request: &Request, part: &Part) {
+    /// Gives the resources of `part` back. Returns the room that there is then.
+    #[inline(always)]
+    pub(crate) fn release(&mut self, request: &Request, part: &Part) -> Room {
         let times = u64::from(part.replicas);
-        self.room.cpu_milli += request.cpu_milli * times;
-        self.room.memory_mib += request.memory_mib * times;
-        self.room.storage_mib += request.storage_mib * times;
+        let mut room = Room {
+            cpu_milli: self.room.cpu_milli + request.cpu_milli * times,
+            memory_mib: self.room.memory_mib + request.memory_mib * times,
+            storage_mib: self.room.storage_mib + request.storage_mib * times,
+            ..self.room
+        };
         if !part.devices.is_empty() {
             let given = Self::milli_of_each(request, part);
             for device in part.devices.iter() {
                 self.devices[device as usize] += given;
             }
-            self.measure_devices();
+            (room.free_gpus, room.widest_gpu) = self.measure_devices();
         }
+        self.room = room;
+        room
     }
 
     /// What `part` holds of each of its devices.
@@ -120,10 +132,11 @@ impl WorkerRecord {
         if request.gpu.is_fraction() { request.gpu.milli() * part.replicas } else { MILLI_PER_GPU }
     }
 
-    fn measure_devices(&mut self) {
+    /// Fully free devices, and the most that one device has left.
+    #[inline(never)]
+    fn measure_devices(&self) -> (u32, u32) {
         let free = self.devices.iter().filter(|&&left| left == MILLI_PER_GPU).count();
-        self.room.free_gpus = u32::try_from(free).unwrap_or(u32::MAX);
-        self.room.widest_gpu = self.devices.iter().copied().max().unwrap_or(0);
+        (u32::try_from(free).unwrap_or(u32::MAX), self.devices.iter().copied().max().unwrap_or(0))
     }
 
     /// The largest used share over cpu, memory and GPU, in billionths.

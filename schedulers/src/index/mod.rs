@@ -6,22 +6,29 @@
 //! - [`least`]: a tournament tree of committed work; kept if it declares [`Indexes::committed_work`]
 //! - what runs on each worker by expected end; kept in this order if it declares [`Indexes::expected_ends`]
 //! - [`recent`]: the workers, latest change first; kept if it declares [`Indexes::recent_changes`]
+//! - [`waiting`]: the waiting tasks by what they ask for ([`demand`]); kept of a deep queue if it declares
+//!   [`Indexes::deep_queue`]
 //!
 //! A query that is not declared still gives the right answer, by looking at every worker.
 
+mod demand;
 mod least;
 mod recent;
 mod room;
+mod waiting;
 
 use std::collections::BTreeSet;
 
+pub use demand::Demand;
 pub(crate) use least::LeastTree;
 pub(crate) use recent::RecentChanges;
 pub(crate) use room::{Room, RoomTree};
 use serde::{Deserialize, Serialize};
+pub(crate) use waiting::Waiting;
 
 /// Which indexes a strategy wants kept, beside the one for first fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub struct Indexes {
     /// For [`ClusterView::best_fit`](crate::ClusterView::best_fit).
     pub best_fit: bool,
@@ -31,6 +38,10 @@ pub struct Indexes {
     pub expected_ends: bool,
     /// For [`ClusterView::changed_since`](crate::ClusterView::changed_since).
     pub recent_changes: bool,
+    /// For [`ClusterView::next_within`](crate::ClusterView::next_within) and
+    /// [`next_with_room`](crate::ClusterView::next_with_room) where the queue is deep.
+    #[serde(default)]
+    pub deep_queue: bool,
 }
 
 impl Indexes {
@@ -42,6 +53,7 @@ impl Indexes {
             committed_work: self.committed_work || other.committed_work,
             expected_ends: self.expected_ends || other.expected_ends,
             recent_changes: self.recent_changes || other.recent_changes,
+            deep_queue: self.deep_queue || other.deep_queue,
         }
     }
 }

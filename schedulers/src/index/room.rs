@@ -1,6 +1,7 @@
 //! First fit and "every feasible worker": a tree of maxima over the workers.
 
-use crate::model::Request;
+use super::Demand;
+use crate::model::{Duration, MILLI_PER_GPU, Request};
 
 /// What is free on a worker; in the tree, the most of each that any worker below has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,13 +17,20 @@ pub(crate) struct Room {
 
 impl Room {
     /// True if one replica of `request` fits, as far as amounts tell.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn holds(&self, request: &Request) -> bool {
         request.cpu_milli <= self.cpu_milli
             && request.memory_mib <= self.memory_mib
             && request.storage_mib <= self.storage_mib
             && request.gpu.whole_devices() <= self.free_gpus
             && request.gpu.milli_per_device() <= self.widest_gpu
+    }
+
+    /// As an opening, for tasks of any length.
+    #[inline]
+    pub(crate) fn opening(&self) -> Demand {
+        let gpu = u64::from(self.free_gpus * MILLI_PER_GPU).max(u64::from(self.widest_gpu));
+        Demand::new([self.cpu_milli, self.memory_mib, self.storage_mib, gpu], Duration::MAX)
     }
 
     #[inline]
@@ -59,10 +67,18 @@ impl RoomTree {
         Self { nodes, leaves }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn update(&mut self, worker: usize, room: Room) {
-        let mut node = self.leaves + worker;
-        self.nodes[node] = room;
+        let leaf = self.leaves + worker;
+        self.nodes[leaf] = room;
+        if leaf > 1 {
+            self.renew_above(leaf);
+        }
+    }
+
+    #[inline(never)]
+    fn renew_above(&mut self, leaf: usize) {
+        let mut node = leaf;
         while node > 1 {
             node /= 2;
             let max = self.nodes[2 * node].max(self.nodes[2 * node + 1]);
@@ -82,6 +98,17 @@ impl RoomTree {
     #[inline]
     pub(crate) fn most(&self) -> Room {
         self.nodes[1]
+    }
+
+    /// The same over all workers but one.
+    pub(crate) fn most_beside(&self, worker: usize) -> Room {
+        let mut node = self.leaves + worker;
+        let mut most = Room::default();
+        while node > 1 {
+            most = most.max(self.nodes[node ^ 1]);
+            node /= 2;
+        }
+        most
     }
 
     /// The first worker at or behind `from` whose room holds `request`.

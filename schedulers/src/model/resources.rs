@@ -156,6 +156,11 @@ pub(crate) fn share(part: u64, whole: u64, unit: u64) -> Option<u64> {
     if let Some(scaled) = part.checked_mul(unit) {
         return scaled.checked_div(whole);
     }
+    wide_share(part, whole, unit)
+}
+
+#[cold]
+fn wide_share(part: u64, whole: u64, unit: u64) -> Option<u64> {
     let share = (u128::from(part) * u128::from(unit)).checked_div(u128::from(whole))?;
     Some(u64::try_from(share).unwrap_or(u64::MAX))
 }

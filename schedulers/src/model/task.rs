@@ -84,7 +84,7 @@ impl fmt::Display for TaskId {
 /// What the core and a strategy know of a task when it arrives.
 ///
 /// There is no field for the true run time: only the simulator holds it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskSpec {
     /// Index in the trace, from 0.
     pub index: u32,

@@ -179,22 +179,28 @@ impl Speed {
     }
 
     /// How long nominal work takes at this speed, rounded up to the microsecond.
+    #[inline]
     #[must_use]
     pub fn run_time(self, nominal: Duration) -> Duration {
-        if self == Self::NOMINAL {
-            return nominal;
-        }
+        if self == Self::NOMINAL { nominal } else { self.scaled_run_time(nominal) }
+    }
+
+    #[inline(never)]
+    fn scaled_run_time(self, nominal: Duration) -> Duration {
         let scaled = u128::from(nominal.0) * u128::from(Self::NOMINAL.0);
         let micros = scaled.div_ceil(u128::from(self.0));
         Duration(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
     /// The nominal work that is done in `run` at this speed, rounded down to the microsecond.
+    #[inline]
     #[must_use]
     pub fn nominal_of(self, run: Duration) -> Duration {
-        if self == Self::NOMINAL {
-            return run;
-        }
+        if self == Self::NOMINAL { run } else { self.scaled_nominal_of(run) }
+    }
+
+    #[inline(never)]
+    fn scaled_nominal_of(self, run: Duration) -> Duration {
         let micros = u128::from(run.0) * u128::from(self.0) / u128::from(Self::NOMINAL.0);
         Duration(u64::try_from(micros).unwrap_or(u64::MAX))
     }

@@ -99,6 +99,22 @@ pub enum RegistryError {
         /// What was expected.
         expected: String,
     },
+    /// The parameter has no effect in this combination.
+    #[error(
+        "strategy '{strategy}': {param} has no effect with {other}={found}: expected {other}={wanted} beside it"
+    )]
+    NoEffect {
+        /// The strategy.
+        strategy: String,
+        /// The parameter given.
+        param: &'static str,
+        /// The parameter that it depends on.
+        other: &'static str,
+        /// The choice that was made for that.
+        found: &'static str,
+        /// The choice with which it would have an effect.
+        wanted: &'static str,
+    },
     /// Two strategies of one name.
     #[error("a strategy named '{0}' is registered already")]
     NameTaken(&'static str),

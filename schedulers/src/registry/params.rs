@@ -10,10 +10,22 @@ use super::{RegistryError, StrategySpec};
 pub struct ParamInfo {
     /// The name, as in a spec.
     pub name: &'static str,
-    /// What it does, in one line.
+    /// What it does, in one line. A beginning such as `order=priority: ` says with what choice alone it has an effect;
+    /// to give it beside another is an error then.
     pub about: &'static str,
     /// Type, range and default.
     pub kind: ParamKind,
+}
+
+impl ParamInfo {
+    /// The parameter of the same strategy, and the choice for it, without which this one has no effect.
+    #[must_use]
+    pub fn only_with(&self) -> Option<(&'static str, &'static str)> {
+        let (param, value) = self.about.split_once(": ")?.0.split_once('=')?;
+        let is_word =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || b"_0123456789".contains(&byte));
+        (is_word(param) && is_word(value)).then_some((param, value))
+    }
 }
 
 /// Type, range and default of a parameter. Ranges are inclusive.
@@ -40,6 +52,12 @@ impl ParamKind {
             Self::Bool { default } => default.to_string(),
             Self::Choice { default, .. } => (*default).to_owned(),
         }
+    }
+
+    /// Whether a text is a value that the parameter may have.
+    #[must_use]
+    pub fn accepts(&self, text: &str) -> bool {
+        self.parse(text).is_some()
     }
 
     fn parse(&self, text: &str) -> Option<Value> {
@@ -109,6 +127,19 @@ impl Params {
                 expected: info.kind.to_string(),
             })?;
             values.insert(info.name, value);
+        }
+        for info in infos.iter().filter(|info| spec.params.iter().any(|(name, _)| name == info.name)) {
+            let Some((param, wanted)) = info.only_with() else { continue };
+            let found = values.get(param);
+            if found != Some(&Value::Choice(wanted)) {
+                return Err(RegistryError::NoEffect {
+                    strategy: spec.name.clone(),
+                    param: info.name,
+                    other: param,
+                    found: if let Some(Value::Choice(found)) = found { found } else { "" },
+                    wanted,
+                });
+            }
         }
         Ok(Self(values))
     }

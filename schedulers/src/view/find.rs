@@ -52,18 +52,35 @@ impl<'a> ClusterView<'a> {
     #[inline]
     #[must_use]
     pub fn first_fit_from(&self, task: TaskId, from: WorkerId) -> Option<WorkerId> {
-        let request = &self.spec_of(task)?.request;
+        self.first_fit_of(self.spec_of(task)?, task, from)
+    }
+
+    #[inline]
+    fn first_fit_of(&self, spec: &TaskSpec, task: TaskId, from: WorkerId) -> Option<WorkerId> {
         let mut from = from.index();
         loop {
-            let worker = self.cluster.rooms.next(from, request)?;
-            if worker >= self.cluster.workers.len() {
-                return None;
-            }
+            let worker = self.cluster.rooms.next(from, &spec.request)?;
+            let record = self.cluster.workers.get(worker)?;
             let id = worker_id(worker);
-            if self.may_start(task, id) {
+            if self.may_start_on(spec, task, id, record) {
                 return Some(id);
             }
             from = worker + 1;
+        }
+    }
+
+    /// Where a plain task starts by first fit, with the devices that [`SchedulingContext::assign`](crate::SchedulingContext::assign)
+    /// would choose; `None` for a gang, too.
+    pub(crate) fn place_first_fit(&self, task: TaskId) -> Option<Placement> {
+        let spec = self.spec_of(task).filter(|spec| spec.replicas == 1)?;
+        let mut from = WorkerId(0);
+        loop {
+            let worker = self.first_fit_of(spec, task, from)?;
+            let devices = choose_devices(&self.cluster.workers[worker.index()].devices, spec.request.gpu);
+            if let Some(devices) = devices {
+                return Some(Placement::single(worker, devices));
+            }
+            from = WorkerId(worker.0 + 1);
         }
     }
 
@@ -181,8 +198,14 @@ impl<'a> ClusterView<'a> {
     /// True if nothing but amounts stands against a start of `task` on `worker` now.
     #[inline]
     fn may_start(&self, task: TaskId, worker: WorkerId) -> bool {
-        self.cluster.workers[worker.index()].state == WorkerState::Active
-            && self.cluster.is_allowed(task, worker)
+        let (spec, record) = (self.cluster.tasks.spec(task.slot), &self.cluster.workers[worker.index()]);
+        self.may_start_on(spec, task, worker, record)
+    }
+
+    #[inline]
+    fn may_start_on(&self, spec: &TaskSpec, task: TaskId, worker: WorkerId, record: &WorkerRecord) -> bool {
+        record.state == WorkerState::Active
+            && self.cluster.allows(spec.constraint, worker)
             && !self.cluster.is_avoided(task, worker)
             && self.ready_at(task, worker) <= self.now()
     }

@@ -13,6 +13,7 @@ pub use task::TaskView;
 pub use worker::WorkerView;
 
 use crate::cluster::{Cluster, Placement, QueueCursor, Totals};
+use crate::index::Demand;
 use crate::model::{Checkpoints, Duration, TaskId, Time, WorkerId, left_of};
 
 /// A cluster to look at: queue, workers, running tasks, dependencies, expectations. There are no true run times in
@@ -60,6 +61,45 @@ impl<'a> ClusterView<'a> {
     pub fn next_with_room(&self, cursor: &mut QueueCursor) -> Option<TaskId> {
         let most = self.cluster.rooms.most();
         self.cluster.queue.advance_with_room(&self.cluster.tasks, cursor, &most)
+    }
+
+    /// The next task of the queue that may fit into one of `openings`, as far as amounts and estimates tell; passes over the
+    /// others. Where the queue is deep, without a look at each if the strategy declares
+    /// [`Indexes::deep_queue`](crate::Indexes::deep_queue).
+    #[inline]
+    pub fn next_within(&self, cursor: &mut QueueCursor, openings: &[Demand]) -> Option<TaskId> {
+        self.cluster.queue.advance_within(&self.cluster.tasks, cursor, openings)
+    }
+
+    /// True if it is plain at a glance that no queued task has room on any single worker: only where the queue is deep and
+    /// the strategy declares [`Indexes::deep_queue`](crate::Indexes::deep_queue).
+    #[inline]
+    #[must_use]
+    pub fn surely_full(&self) -> bool {
+        self.cluster.queue.none_fits(&[self.cluster.rooms.most().opening()])
+    }
+
+    /// The least that any queued task asks for, amount by amount: only where the queue is deep and the strategy declares
+    /// [`Indexes::deep_queue`](crate::Indexes::deep_queue).
+    pub(crate) fn least_waiting(&self) -> Option<Demand> {
+        self.cluster.queue.least()
+    }
+
+    /// The most of each resource that is free on any one worker, as an opening for tasks of any length.
+    #[inline]
+    #[must_use]
+    pub fn most_room(&self) -> Demand {
+        self.cluster.rooms.most().opening()
+    }
+
+    /// The same without `worker`.
+    #[inline]
+    #[must_use]
+    pub fn most_room_beside(&self, worker: WorkerId) -> Demand {
+        if worker.index() >= self.cluster.workers.len() {
+            return self.most_room();
+        }
+        self.cluster.rooms.most_beside(worker.index()).opening()
     }
 
     /// How many tasks are queued; those in lanes do not count.
@@ -128,6 +168,17 @@ impl<'a> ClusterView<'a> {
     #[must_use]
     pub fn run_on(&self, task: TaskId, worker: WorkerId, nominal: Duration) -> Duration {
         self.cluster.run_time_on(task, worker, nominal)
+    }
+
+    /// True if the run time on a worker follows from the nominal one and the worker's speed, for every task.
+    pub(crate) fn has_plain_run_times(&self) -> bool {
+        let config = self.cluster.config();
+        config.known_run_times.is_none() && config.checkpoints.is_none() && self.cluster.setbacks.is_empty()
+    }
+
+    /// How many tasks may wait until it pays to index them.
+    pub(crate) const fn deep_from(&self) -> usize {
+        self.cluster.config().deep_from
     }
 
     /// True if run times of single pairs of task and worker may be known, so that two workers of one speed need not be

@@ -16,7 +16,7 @@ fn spread(cx: &mut SchedulingContext<'_>) {
         order.sort_by_key(|&device| std::cmp::Reverse((free[device as usize], device)));
         let mut devices = DeviceSet::EMPTY;
         order.into_iter().take(gpu.whole_devices().max(1) as usize).for_each(|device| devices.insert(device));
-        cx.place(task, Placement::single(worker, devices)).unwrap();
+        cx.place(task, &Placement::single(worker, devices)).unwrap();
     }
 }
 
@@ -60,7 +60,7 @@ fn devices_that_do_not_match_are_refused() {
     let mut strategy = Pass(|cx: &mut SchedulingContext<'_>| {
         let Some(task) = cx.view().queue().next() else { return };
         let worker = WorkerId(0);
-        let mut place = |devices| cx.place(task, Placement::single(worker, DeviceSet(devices)));
+        let mut place = |devices| cx.place(task, &Placement::single(worker, DeviceSet(devices)));
         for devices in [0, 0b11, 0b100, 1 << 63] {
             assert_eq!(place(devices), Err(Refusal::WrongDevices { task, worker }), "{devices:b}");
         }
@@ -87,7 +87,7 @@ fn a_full_device_is_named_with_what_is_free() {
         let worker = WorkerId(0);
         cx.assign(queue[0], worker).unwrap();
         let full = |needed, free| Err(Refusal::DoesNotFit { worker, resource: Resource::Gpu, needed, free });
-        assert_eq!(cx.place(queue[1], Placement::single(worker, DeviceSet::single(0))), full(400, 300));
+        assert_eq!(cx.place(queue[1], &Placement::single(worker, DeviceSet::single(0))), full(400, 300));
         assert_eq!(cx.assign(queue[1], worker), full(400, 300), "the shorthand says the same");
         assert_eq!(cx.assign(queue[2], worker), full(1000, 0), "no device is whole");
     });

@@ -18,6 +18,7 @@ pub(crate) fn check(cluster: &Cluster) {
             committed_work,
             expected_ends: best_fit,
             recent_changes: best_fit,
+            deep_queue: best_fit,
         });
         assert_eq!(running(&cluster), running_before, "the order of what runs does not depend on the index");
         check_as_is(&cluster);

@@ -65,7 +65,7 @@ fn a_gang_is_refused_as_a_whole() {
         let Some(task) = cx.view().queue().next() else { return };
         let mut refused = |parts: &[Part]| {
             let before = format!("{:?}", cx.fork());
-            let refusal = cx.place(task, Placement::gang(parts)).unwrap_err();
+            let refusal = cx.place(task, &Placement::gang(parts)).unwrap_err();
             assert_eq!(format!("{:?}", cx.fork()), before, "{refusal}");
             refusal
         };
@@ -79,7 +79,7 @@ fn a_gang_is_refused_as_a_whole() {
         assert!(matches!(refused(&[part(2, u32::MAX, 0)]), Refusal::WrongReplicas { .. }));
         assert_eq!(cx.bind(task, WorkerId(2)), Err(Refusal::GangInLane(task)));
         assert!(matches!(cx.assign(task, WorkerId(2)), Err(Refusal::WrongReplicas { .. })));
-        cx.place(task, Placement::gang(&[part(2, 2, 0), part(0, 1, 0)])).unwrap();
+        cx.place(task, &Placement::gang(&[part(2, 2, 0), part(0, 1, 0)])).unwrap();
     });
     assert_eq!(driver.run(&mut strategy).unwrap(), ["0.1 w2 0-10 completed"]);
 }

@@ -10,6 +10,7 @@
 
 mod chaos;
 mod dags;
+mod deep_queues;
 mod dependencies;
 mod devices;
 mod driver;
@@ -17,6 +18,7 @@ mod finders;
 mod gangs;
 mod in_flight;
 mod losses;
+mod plain;
 mod plans;
 mod preemption;
 mod properties;

@@ -22,11 +22,8 @@ fn edges() -> impl Strategy<Value = Vec<(u32, u32, u32)>> {
 }
 
 fn indexes() -> impl Strategy<Value = Indexes> {
-    any::<[bool; 4]>().prop_map(|[best_fit, committed_work, expected_ends, recent_changes]| Indexes {
-        best_fit,
-        committed_work,
-        expected_ends,
-        recent_changes,
+    any::<[bool; 5]>().prop_map(|[best_fit, committed_work, expected_ends, recent_changes, deep_queue]| {
+        Indexes { best_fit, committed_work, expected_ends, recent_changes, deep_queue }
     })
 }
 

@@ -48,7 +48,7 @@ fn places(
     cluster.keep_indexes(strategy.supports().indexes);
     strategy.attach(&cluster.view(), profile);
     let place = |job: &Job| {
-        let task = cluster.submit(job.spec.clone());
+        let task = cluster.submit(job.spec);
         cluster.pass(&mut strategy);
         let part = cluster.view().task(task).unwrap().placement().parts().first().copied();
         part.map_or("-".to_owned(), |part| {
@@ -230,7 +230,7 @@ fn gpu_random_tries_every_worker_and_device() {
         let config = crate::support::config(|config| config.seed = seed);
         let mut cluster = Cluster::new(config, vec![worker(8, 2), worker(8, 0), worker(8, 1)]).unwrap();
         strategy.attach(&cluster.view(), &nothing());
-        let task = cluster.submit(jobs(&[(1000, 300)])[0].spec.clone());
+        let task = cluster.submit(jobs(&[(1000, 300)])[0].spec);
         cluster.pass(&mut strategy);
         let part = cluster.view().task(task).unwrap().placement().parts()[0];
         seen.insert((part.worker.0, part.devices.0));

@@ -90,7 +90,7 @@ impl Scheduler for FirstFit {
         while let Some(task) = cx.next_queued(&mut cursor) {
             let view = cx.view();
             if let Some(placement) = view.place_in_order(task, view.feasible(task)) {
-                cx.place(task, placement).unwrap();
+                cx.place(task, &placement).unwrap();
             }
         }
     }

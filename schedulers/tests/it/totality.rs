@@ -73,6 +73,7 @@ fn a_view_answers_for_tasks_and_workers_that_are_not_there() {
             committed_work: indexes,
             expected_ends: indexes,
             recent_changes: indexes,
+            deep_queue: indexes,
         });
         for task in [gone, forged(7, 99), forged(7, 1), forged(u32::MAX, gone.slot() as u32)] {
             ask_without_task(&cluster, task);
@@ -102,8 +103,8 @@ fn a_strategy_may_ask_for_placements_that_are_not_there() {
         assert_eq!(cx.view().place_in_order(queue[0], nowhere.into_iter()), None);
         assert_eq!(cx.assign(queue[1], WorkerId(9)), Err(Refusal::UnknownWorker(WorkerId(9))));
         assert_eq!(cx.assign(forged(8, 8), WorkerId(0)), Err(Refusal::UnknownTask(forged(8, 8))));
-        assert!(cx.place(queue[1], Placement::gang(&[])).is_err());
-        assert!(cx.place(queue[1], Placement::single(WorkerId(0), DeviceSet::single(64))).is_ok());
+        assert!(cx.place(queue[1], &Placement::gang(&[])).is_err());
+        assert!(cx.place(queue[1], &Placement::single(WorkerId(0), DeviceSet::single(64))).is_ok());
     }));
     let mut set = DeviceSet::EMPTY;
     set.insert(200);
@@ -122,6 +123,7 @@ fn a_cluster_without_workers_or_requests_of_nothing_is_no_special_case() {
             committed_work: indexes,
             expected_ends: indexes,
             recent_changes: indexes,
+            deep_queue: indexes,
         });
         let view = cluster.view();
         assert_eq!(
@@ -147,6 +149,7 @@ fn amounts_at_the_end_of_the_range_do_not_overflow() {
         committed_work: true,
         expected_ends: true,
         recent_changes: true,
+        deep_queue: true,
     };
     let config = config(|config| config.indexes = all);
     let mut cluster = Cluster::new(config, vec![spec.clone(), spec]).unwrap();
@@ -160,7 +163,7 @@ fn amounts_at_the_end_of_the_range_do_not_overflow() {
     let one = cluster.submit(one);
     cluster.pass(&mut Pass(|cx: &mut SchedulingContext<'_>| {
         let part = Part { worker: WorkerId(0), replicas: u32::MAX, devices: DeviceSet::EMPTY };
-        assert!(matches!(cx.place(huge, Placement::gang(&[part])), Err(Refusal::DoesNotFit { .. })));
+        assert!(matches!(cx.place(huge, &Placement::gang(&[part])), Err(Refusal::DoesNotFit { .. })));
         assert_eq!(cx.view().place_in_order(huge, cx.view().feasible(huge)), None);
         cx.assign(one, WorkerId(1)).unwrap();
     }));

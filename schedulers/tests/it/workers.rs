@@ -84,6 +84,7 @@ fn a_worker_that_joins_is_used_and_indexed() {
         committed_work: true,
         expected_ends: true,
         recent_changes: true,
+        deep_queue: true,
     });
     assert_eq!(driver.run(&mut FirstFit).unwrap(), ["1.1 w1 3-8 completed", "0.1 w2 7-12 completed"]);
     assert_eq!(driver.cluster.capacity().cpu_milli, 11_000);

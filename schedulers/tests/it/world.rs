@@ -71,6 +71,7 @@ impl World {
         let specs = workers.iter().map(|&(a, b)| worker_spec(a, b)).collect();
         let config = config(|config| {
             config.indexes = indexes;
+            config.deep_from = 3;
             config.max_lost_attempts = 2;
             // Some worlds save progress, whatever else they are made of.
             config.checkpoints = (edges.len() % 2 == 1).then(|| {

@@ -46,7 +46,7 @@ pub struct Aggressive {
 
 impl Scheduler for Aggressive {
     fn supports(&self) -> Capabilities {
-        Capabilities::new().with_best_fit()
+        Capabilities::new().with_best_fit().with_deep_queue()
     }
 
     fn attach(&mut self, _: &ClusterView<'_>, _: &WorkloadProfile) {
@@ -70,7 +70,8 @@ impl Scheduler for Aggressive {
         for (_, _, task) in ranked {
             self.start(cx, task);
         }
-        while let Some(task) = cx.next_queued(&mut behind) {
+        // The room shrinks as tasks start.
+        while let Some(task) = cx.view().next_with_room(&mut behind) {
             self.start(cx, task);
         }
     }

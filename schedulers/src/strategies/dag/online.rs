@@ -259,7 +259,7 @@ impl ListScheduler {
                         return; // nothing overtakes a task that lacks only room
                     }
                     let as_planned = Placement::single(worker, planned.place.devices);
-                    if cx.place(task, as_planned).or_else(|_| cx.assign(task, worker)).is_err() {
+                    if cx.place(task, &as_planned).or_else(|_| cx.assign(task, worker)).is_err() {
                         return;
                     }
                     self.unplan(task);

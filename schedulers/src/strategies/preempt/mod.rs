@@ -144,9 +144,9 @@ fn start(cx: &mut SchedulingContext<'_>, task: TaskId, room: &mut Option<Room>) 
     }
     let Some(room) = room else {
         let placement = view.place_in_order(task, view.feasible(task));
-        return placement.is_some_and(|placement| cx.place(task, placement).is_ok());
+        return placement.is_some_and(|placement| cx.place(task, &placement).is_ok());
     };
     let Some(placement) = room.place(&view, task) else { return false };
     room.take(&view, task, &placement);
-    cx.place(task, placement).is_ok()
+    cx.place(task, &placement).is_ok()
 }

@@ -1,7 +1,7 @@
 //! What is free on a worker, now or later: the arithmetic of reservations.
 
 use crate::model::MILLI_PER_GPU;
-use crate::{ClusterView, DeviceSet, Part, Request, TaskId, WorkerId, choose_devices};
+use crate::{ClusterView, Demand, DeviceSet, Duration, Part, Request, TaskId, WorkerId, choose_devices};
 
 /// Resources of one worker that are free, or that one task may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,16 @@ impl Free {
     #[must_use]
     pub fn devices(&self) -> &[u32] {
         &self.devices
+    }
+
+    /// As an opening, for tasks of any length.
+    #[must_use]
+    pub(crate) fn opening(&self) -> Demand {
+        let whole =
+            self.devices.iter().filter(|&&left| left == MILLI_PER_GPU).map(|&left| u64::from(left)).sum();
+        let widest = self.devices.iter().max().map_or(0, |&left| u64::from(left));
+        let gpu = widest.max(whole);
+        Demand::new([self.cpu_milli, self.memory_mib, self.storage_mib, gpu], Duration::MAX)
     }
 
     /// The amounts suffice; of devices this says nothing.

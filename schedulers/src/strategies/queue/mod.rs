@@ -63,6 +63,7 @@ impl Scheduler for Composed {
         let mut capabilities = Capabilities::new().with_gangs();
         capabilities.indexes = self.placement.indexes().or(self.backfill.indexes());
         capabilities.profile = self.placement.uses_profile();
+        capabilities.ignores_events = !(self.order.listens() || self.placement.listens());
         capabilities
     }
 

@@ -44,7 +44,7 @@ pub const FIRST_FIT: StrategyInfo = StrategyInfo {
     about: "queue: starts every task that fits on some worker now, in order, on the first such worker",
     kind: Kind::Queue,
     source: JOHNSON,
-    complexity: "O(Q + S log W) per pass with S starts",
+    complexity: "O(S (C log Q + log W)) per pass with S starts, C classes of cpu waiting",
     params: &[],
     build: |_| Box::new(Composed::new(Fcfs::default(), Skipping, FirstFit)),
 };
@@ -56,7 +56,7 @@ pub const BEST_FIT: StrategyInfo = StrategyInfo {
     about: "queue: starts every task that fits on some worker now, in order, where it leaves least free cpu",
     kind: Kind::Queue,
     source: JOHNSON,
-    complexity: "O(Q + S log W) per pass with S starts",
+    complexity: "O(S (C log Q + log W)) per pass with S starts, C classes of cpu waiting",
     params: &[],
     build: |_| Box::new(Composed::new(Fcfs::default(), Skipping, BestFit)),
 };
@@ -68,7 +68,7 @@ pub const EASY: StrategyInfo = StrategyInfo {
     about: "queue: fcfs, and later tasks may overtake if they do not delay the head's reservation",
     kind: Kind::Queue,
     source: "Lifka 1995, The ANL/IBM SP Scheduling System; Mu'alem, Feitelson 2001, IEEE TPDS",
-    complexity: "O(Q x feasible workers + W x running tasks a worker) per pass",
+    complexity: "O(S C log Q + W x running tasks a worker) per pass with S starts, C classes of cpu waiting",
     params: &[],
     build: |_| Box::new(Composed::new(Fcfs::default(), Easy::new(Forecast::Estimates), FirstFit)),
 };
@@ -80,7 +80,7 @@ pub const CONSERVATIVE: StrategyInfo = StrategyInfo {
     about: "queue: every waiting task has a reservation that no later one may delay",
     kind: Kind::Queue,
     source: "Mu'alem, Feitelson 2001, IEEE TPDS (conservative backfilling)",
-    complexity: "O(Q x W x steps of a worker's profile) per pass",
+    complexity: "O(K (W + steps of the profiles)) per pass, K reservations up to the last task that can start",
     params: &[],
     build: |_| Box::new(Composed::new(Fcfs::default(), Conservative::new(Forecast::Estimates), FirstFit)),
 };
@@ -92,7 +92,7 @@ pub const QUEUE: StrategyInfo = StrategyInfo {
     about: "queue: any queue order with any backfilling and any placement rule",
     kind: Kind::Queue,
     source: "orders and rules: docs/strategies.md names the source of each",
-    complexity: "order: O(log Q) per task reached, and O(Q) per pass for wfp3 and unicef; backfilling: as fcfs, \
+    complexity: "order: O(log Q) per task reached, O(Q) per pass for wfp3 and unicef, O(Q log Q) per backfilling pass for fair_share and drf; backfilling: as fcfs, \
                  first_fit, easy and conservative",
     params: &[
         ParamInfo {
@@ -246,4 +246,52 @@ fn placement_named(name: &str, params: &Params) -> Box<dyn PlacementRule> {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the parameter's range")]
 fn duration(seconds: f64) -> Duration {
     Duration::from_micros((seconds * 1e6) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Registry, StrategySpec};
+
+    #[test]
+    fn a_parameter_without_effect_is_refused_with_what_it_would_need() {
+        let registry = Registry::builtin();
+        let build = |spec: &str| {
+            let spec: StrategySpec = spec.parse().unwrap();
+            registry.build(&spec).map(|_| ()).map_err(|error| error.to_string())
+        };
+        for spec in [
+            "queue(order=priority,aging=2)",
+            "queue(aging=2,order=priority)",
+            "queue(order=fair_share,half_life_h=1)",
+            "queue(order=las,first_queue_h=1)",
+            "queue(placement=fgd,quantize=true)",
+            "fgd(quantize=true)",
+        ] {
+            assert_eq!(build(spec), Ok(()), "{spec}");
+        }
+        assert_eq!(
+            build("queue(order=sjf,aging=2)").unwrap_err(),
+            "strategy 'queue': aging has no effect with order=sjf: expected order=priority beside it"
+        );
+        assert_eq!(
+            build("queue(quantize=false)").unwrap_err(),
+            "strategy 'queue': quantize has no effect with placement=first_fit: expected placement=fgd beside it"
+        );
+        assert!(build("queue(half_life_h=1)").is_err() && build("queue(first_queue_h=1)").is_err());
+    }
+
+    #[test]
+    fn conditions_of_parameters_name_choices_that_exist() {
+        for info in Registry::builtin().iter() {
+            for (param, value) in info.params.iter().filter_map(ParamInfo::only_with) {
+                let other = info.params.iter().find(|other| other.name == param).unwrap();
+                assert!(
+                    matches!(other.kind, ParamKind::Choice { options, .. } if options.contains(&value)),
+                    "{}: {param}={value}",
+                    info.name
+                );
+            }
+        }
+    }
 }

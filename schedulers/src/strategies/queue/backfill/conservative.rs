@@ -1,16 +1,28 @@
 //! Conservative backfilling: every waiting task has a reservation, and no later one may delay it.
 
+use std::collections::HashSet;
+
 use super::forecast::Forecast;
+use super::profile::Profile;
 use super::{Backfilling, Pass};
 use crate::strategies::queue::free::Free;
+use crate::strategies::queue::order::Ahead;
 use crate::strategies::queue::place::Limits;
-use crate::{ClusterView, Duration, Indexes, Part, Request, TaskId, Time, WorkerId};
+use crate::{ClusterView, Demand, Duration, Indexes, Part, Request, TaskId, Time, WorkerId};
 
 /// Conservative backfilling (Mu'alem, Feitelson 2001, IEEE TPDS).
 ///
 /// Each pass builds, for each worker, what will be free when if every task ends as expected, and places every queued task,
 /// in queue order, where and when it fits earliest, ties to the lowest worker. A task starts if that is now, and then on the
 /// one of the workers with room that the placement rule likes best.
+///
+/// A pass goes no further than it must. A reservation matters for nothing but what may start now: it ends with the pass. What
+/// may still start now has to fit, from now to its end, into what the reservations made so far leave; and they leave ever
+/// less. So the pass looks ahead in the queue for the next task that would fit if no more reservations came before it, makes those
+/// that do come before it, and ends as soon as there is no such task: the queue behind it does not count.
+///
+/// Nor does everyone up to that task count. An instant at which no waiting task fits any more cuts the future in two, and tasks
+/// whose reservations lie beyond it are passed over.
 ///
 /// On one pool of one resource this is the original. With several workers and resources a task must fit in all of them,
 /// and on the same GPU devices throughout. The replicas of a gang start at the earliest instant from which they all fit,
@@ -25,90 +37,6 @@ impl Conservative {
     #[must_use]
     pub const fn new(forecast: Forecast) -> Self {
         Self { forecast }
-    }
-}
-
-/// What is free on one worker from now on: each step lasts until the next begins, the last one for ever.
-#[derive(Debug)]
-struct Profile {
-    worker: WorkerId,
-    steps: Vec<(Time, Free)>,
-}
-
-impl Profile {
-    fn of(view: &ClusterView<'_>, worker: WorkerId, forecast: &Forecast) -> Option<Self> {
-        let mut free = Free::now(view, worker)?;
-        let mut steps = vec![(view.now(), free.clone())];
-        for (end, task) in forecast.ends(view, worker) {
-            free.release(view, worker, task);
-            match steps.last_mut() {
-                Some((from, last)) if *from == end => last.clone_from(&free),
-                _ => steps.push((end, free.clone())),
-            }
-        }
-        Some(Self { worker, steps })
-    }
-
-    /// The step that is in force at `time`.
-    fn at(&self, time: Time) -> usize {
-        self.steps.partition_point(|(from, _)| *from <= time).saturating_sub(1)
-    }
-
-    /// The earliest start, not before `ready`, from which `request` fits for `length`, if it lies before `before`.
-    fn earliest(&self, request: &Request, length: Duration, ready: Time, before: Time) -> Option<Time> {
-        let mut first = self.at(ready);
-        while let Some((from, _)) = self.steps.get(first) {
-            let start = (*from).max(ready);
-            if start >= before {
-                return None;
-            }
-            match self.fits_from(first, request, start + length) {
-                Ok(()) => return Some(start),
-                Err(next) => first = next,
-            }
-        }
-        None
-    }
-
-    /// Whether `request` fits from step `first` until `end`, on the same devices throughout; else the step to go on at.
-    fn fits_from(&self, first: usize, request: &Request, end: Time) -> Result<(), usize> {
-        if let Some((at, _)) = self.window(first, end).find(|(_, free)| !free.holds_amounts(request)) {
-            return Err(at + 1);
-        }
-        let fits = request.gpu.is_none() || self.throughout(first, end).place(request).is_some();
-        if fits { Ok(()) } else { Err(first + 1) }
-    }
-
-    /// The steps from `first` on that begin before `end`.
-    fn window(&self, first: usize, end: Time) -> impl Iterator<Item = (usize, &Free)> {
-        let steps = self.steps.iter().enumerate().skip(first);
-        steps.take_while(move |(at, step)| *at == first || step.0 < end).map(|(at, (_, free))| (at, free))
-    }
-
-    /// What is free from step `first` until `end` without a break.
-    fn throughout(&self, first: usize, end: Time) -> Free {
-        let mut least = self.steps[first].1.clone();
-        self.window(first, end).for_each(|(_, free)| least.narrow(free));
-        least
-    }
-
-    /// Takes what the replicas of `part` hold out of the profile, from `start` to `end`.
-    fn reserve(&mut self, request: &Request, part: &Part, start: Time, end: Time) {
-        let first = self.step_at(start);
-        let last = self.step_at(end);
-        for (_, free) in &mut self.steps[first..last] {
-            free.take(request, part);
-        }
-    }
-
-    /// The step that begins at `time`; splits one for it if need be.
-    fn step_at(&mut self, time: Time) -> usize {
-        let at = self.steps.partition_point(|(from, _)| *from < time);
-        if self.steps.get(at).is_none_or(|(from, _)| *from != time) {
-            let before = self.steps[at - 1].1.clone();
-            self.steps.insert(at, (time, before));
-        }
-        at
     }
 }
 
@@ -186,6 +114,14 @@ impl<'a> Search<'a> {
         })
     }
 
+    /// True if one replica fits somewhere from now to its end.
+    fn fits_now(&self, now: Time) -> bool {
+        self.able.iter().any(|&(at, length, ready)| {
+            let on = &self.profiles[at];
+            ready <= now && on.fits_from(on.at(now), &self.request, now + length).is_ok()
+        })
+    }
+
     /// What the task may use of each worker from now to its end, by worker.
     fn free_now(&self, view: &ClusterView<'_>) -> Vec<(WorkerId, Free)> {
         let ready = self.able.iter().filter(|&&(_, _, ready)| ready <= view.now());
@@ -200,7 +136,7 @@ impl<'a> Search<'a> {
 
 impl Backfilling for Conservative {
     fn indexes(&self) -> Indexes {
-        Indexes { expected_ends: true, ..Indexes::default() }
+        Indexes { expected_ends: true, deep_queue: true, ..Indexes::default() }
     }
 
     fn attach(&mut self, view: &ClusterView<'_>) {
@@ -208,29 +144,192 @@ impl Backfilling for Conservative {
     }
 
     fn pass(&mut self, pass: &mut Pass<'_, '_>) {
+        // Only a pass that may start something needs to know what will be free.
+        let mut ahead = pass.look_ahead(&[pass.view().most_room()]);
+        if ahead == Ahead::Nothing {
+            return;
+        }
         let view = pass.view();
-        let now = view.now();
-        let of = |worker| Profile::of(&view, worker, &self.forecast);
+        let least = view.least_waiting();
+        let of = |worker| Profile::of(&view, worker, &self.forecast, least);
         let mut profiles: Vec<Profile> = view.workers().map(|worker| worker.id()).filter_map(of).collect();
-        while let Some(task) = pass.next_task() {
-            let view = pass.view();
-            let Some(search) = Search::of(&view, task, &profiles, &self.forecast) else { continue };
-            let Some((start, mut parts)) = search.earliest() else { continue };
-            let (request, lengths) = (search.request, search.able.clone());
-            if start == now {
-                let free = search.free_now(&view);
-                // The rule may know a better place than the lowest workers.
-                if let Some(placement) = pass.start(task, Limits::only(&free)) {
-                    parts = placement.parts().to_vec();
-                    self.forecast.started(&pass.view(), task);
-                }
+        let mut openings = Vec::new();
+        let mut window = Window::default();
+        loop {
+            // What may start is still there, and may start: or what is next, or nobody.
+            while let Ahead::Task(task) = ahead
+                && !self.may_start(&pass.view(), task, &profiles)
+            {
+                self.open(&pass.view(), &profiles, &mut openings);
+                ahead = pass.look_ahead(&openings);
             }
-            for part in &parts {
-                let profile = lengths.iter().find(|&&(at, ..)| profiles[at].worker == part.worker);
-                if let Some(&(at, length, _)) = profile {
-                    profiles[at].reserve(&request, part, start, start + length);
-                }
+            if ahead == Ahead::Nothing {
+                return;
+            }
+            // Every task up to there has a reservation that comes first, if it can matter.
+            let Some(task) = self.next(pass, &mut profiles, &mut window) else { return };
+            if ahead == Ahead::Task(task) {
+                self.open(&pass.view(), &profiles, &mut openings);
+                ahead = pass.look_ahead(&openings);
             }
         }
+    }
+}
+
+impl Conservative {
+    /// Starts `task` if its reservation is for now, and makes the reservation in any case.
+    fn reserve(&mut self, pass: &mut Pass<'_, '_>, task: TaskId, profiles: &mut [Profile]) {
+        let view = pass.view();
+        let now = view.now();
+        let Some(search) = Search::of(&view, task, profiles, &self.forecast) else { return };
+        let Some((start, mut parts)) = search.earliest() else { return };
+        let (request, lengths) = (search.request, search.able.clone());
+        if start == now {
+            let free = search.free_now(&view);
+            // The rule may know a better place than the lowest workers.
+            if let Some(placement) = pass.start(task, Limits::only(&free)) {
+                parts = placement.parts().to_vec();
+                self.forecast.started(&pass.view(), task);
+            }
+        }
+        for part in &parts {
+            let profile = lengths.iter().find(|&&(at, ..)| profiles[at].worker == part.worker);
+            if let Some(&(at, length, _)) = profile {
+                profiles[at].reserve(&request, part, start, start + length);
+            }
+        }
+    }
+
+    /// True if one replica of `task` has room on some worker from now to its end.
+    fn may_start(&self, view: &ClusterView<'_>, task: TaskId, profiles: &[Profile]) -> bool {
+        Search::of(view, task, profiles, &self.forecast).is_some_and(|search| search.fits_now(view.now()))
+    }
+
+    /// Openings into one of which every task fits that may start now, as far as amounts and estimates tell.
+    fn open(&self, view: &ClusterView<'_>, profiles: &[Profile], openings: &mut Vec<Demand>) {
+        openings.clear();
+        profiles.iter().for_each(|on| on.open_now(view, &self.forecast, openings));
+    }
+
+    /// Makes the next reservations, as far as a task which it returns; those that it passes over lie beyond the window.
+    fn next(
+        &mut self,
+        pass: &mut Pass<'_, '_>,
+        profiles: &mut [Profile],
+        window: &mut Window,
+    ) -> Option<TaskId> {
+        if window.narrow(&pass.view(), profiles, &self.forecast)
+            && let Ahead::Task(task) = pass.survey(&window.openings)
+            && !window.reserved.contains(&task)
+        {
+            match self.place_of(&pass.view(), task, profiles, window) {
+                Place::Within => {
+                    self.reserve(pass, task, profiles);
+                    window.reserved.insert(task);
+                    window.stale = true;
+                }
+                Place::Beyond => {}
+                Place::Unclear => loop {
+                    let next = pass.next_task()?;
+                    if !window.reserved.remove(&next) {
+                        self.reserve(pass, next, profiles);
+                    }
+                    if next == task {
+                        window.stale = true;
+                        break;
+                    }
+                },
+            }
+            return Some(task);
+        }
+        loop {
+            let task = pass.next_task()?;
+            if !window.reserved.remove(&task) {
+                self.reserve(pass, task, profiles);
+                window.stale = true;
+                return Some(task);
+            }
+        }
+    }
+
+    /// Where the reservation of `task` lies, as seen without those of the tasks that were passed over.
+    fn place_of(&self, view: &ClusterView<'_>, task: TaskId, profiles: &[Profile], window: &Window) -> Place {
+        let Some(search) = Search::of(view, task, profiles, &self.forecast) else { return Place::Beyond };
+        if search.replicas > 1 {
+            return Place::Unclear;
+        }
+        // No later than in truth, and true where nobody was passed over.
+        let Some((start, _)) = search.earliest() else { return Place::Beyond };
+        if search.able.iter().all(|&(at, ..)| start < window.cuts[at]) {
+            return Place::Within;
+        }
+        let within = |&(at, length, ready): &(usize, Duration, Time)| {
+            profiles[at].earliest(&search.request, length, ready, window.cuts[at]).is_some()
+        };
+        if search.able.iter().any(within) { Place::Unclear } else { Place::Beyond }
+    }
+}
+
+/// Where a reservation lies.
+enum Place {
+    /// Inside the window, and just there.
+    Within,
+    /// Beyond the window on every worker.
+    Beyond,
+    /// That depends on the tasks that were passed over.
+    Unclear,
+}
+
+/// The near future, which ends on each worker at an instant at which no waiting task fits, its cut.
+///
+/// No reservation can lie across a cut: it is inside the window or beyond it, and what lies beyond leaves what is free
+/// inside as it is. So of the tasks in queue order only those that may fit inside have to be looked at, and the others,
+/// most of a deep queue, are passed over. Two things have to hold for that.
+///
+/// - A task that is passed over has no reservation inside. It did not fit there when its turn came, with reservations
+///   inside of none but tasks before it.
+/// - A task that gets a reservation inside gets the right one. Its earliest start is before the cuts of all the workers that
+///   could run it: up to there the profiles are what they would be with every reservation made. Otherwise all
+///   tasks up to it that were passed over get theirs first; those of tasks behind them, all inside, are not in the way.
+///
+/// A profile only fills up, so a cut once found holds to the end of the pass, and cuts only move towards now.
+#[derive(Debug, Default)]
+struct Window {
+    /// By profile; none while some worker has none.
+    cuts: Vec<Time>,
+    /// Every waiting task fits into one of them that fits inside.
+    openings: Vec<Demand>,
+    /// Tasks that have a reservation before their turn.
+    reserved: HashSet<TaskId>,
+    /// A reservation was made since the cuts and openings were found.
+    stale: bool,
+    known: bool,
+}
+
+impl Window {
+    /// Brings the window up to date; false if there is none.
+    fn narrow(&mut self, view: &ClusterView<'_>, profiles: &[Profile], forecast: &Forecast) -> bool {
+        if self.known && !self.stale {
+            return !self.cuts.is_empty();
+        }
+        (self.known, self.stale) = (true, false);
+        // Past the first such instant of every worker, what can start now has ended.
+        let now = view.now();
+        let Some(latest) = profiles.iter().try_fold(now, |latest, on| Some(latest.max(on.full_from(now)?)))
+        else {
+            return false;
+        };
+        let cuts: Option<Vec<Time>> = profiles.iter().map(|on| on.full_from(latest)).collect();
+        if let Some(cuts) = cuts {
+            self.cuts = cuts;
+        }
+        if self.cuts.is_empty() {
+            return false;
+        }
+        self.openings.clear();
+        for (on, &cut) in profiles.iter().zip(&self.cuts) {
+            on.open_until(cut, view, forecast, &mut self.openings);
+        }
+        true
     }
 }

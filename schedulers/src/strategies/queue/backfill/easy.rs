@@ -6,7 +6,7 @@ use super::forecast::Forecast;
 use super::{Backfilling, Pass};
 use crate::strategies::queue::free::Free;
 use crate::strategies::queue::place::Limits;
-use crate::{ClusterView, Indexes, Part, Placement, Request, TaskId, Time, WorkerId};
+use crate::{ClusterView, Demand, Indexes, Part, Placement, Request, TaskId, Time, WorkerId};
 
 /// Aggressive backfilling (Lifka 1995, The ANL/IBM SP Scheduling System; Mu'alem, Feitelson 2001, IEEE TPDS).
 ///
@@ -32,7 +32,7 @@ impl Easy {
 
 impl Backfilling for Easy {
     fn indexes(&self) -> Indexes {
-        Indexes { expected_ends: true, ..Indexes::default() }
+        Indexes { expected_ends: true, deep_queue: true, ..Indexes::default() }
     }
 
     fn attach(&mut self, view: &ClusterView<'_>) {
@@ -42,32 +42,41 @@ impl Backfilling for Easy {
     fn pass(&mut self, pass: &mut Pass<'_, '_>) {
         let head = loop {
             let Some(task) = pass.next_task() else { return };
-            if pass.start(task, Limits::NONE).is_none() {
+            if !pass.starts(task, Limits::NONE) {
                 break task;
             }
             self.forecast.started(&pass.view(), task);
         };
-        let mut reservation: Option<Reservation> = None;
-        let mut reserved = false;
-        while let Some(task) = pass.next_with_room() {
-            // The reservation is only worked out if somebody might overtake.
-            if !reserved {
-                reservation = Reservation::of(&pass.view(), head, &self.forecast);
-                reserved = true;
-            }
-            if reservation.as_ref().is_some_and(|held| held.shuts_out(&pass.view(), task, &self.forecast)) {
-                continue;
-            }
-            let limited = reservation
-                .as_ref()
-                .map(|reservation| reservation.limits(&pass.view(), task, &self.forecast))
-                .unwrap_or_default();
-            let Some(placement) = pass.start(task, Limits::on(&limited)) else { continue };
-            if let Some(reservation) = &mut reservation {
-                reservation.give(&pass.view(), task, &placement, &limited);
-            }
-            self.forecast.started(&pass.view(), task);
+        // The reservation is only worked out if somebody might overtake.
+        let Some(mut task) = pass.next_with_room() else { return };
+        let mut reservation = Reservation::of(&pass.view(), head, &self.forecast);
+        loop {
+            self.overtake(pass, task, reservation.as_mut());
+            let view = pass.view();
+            let openings = match &reservation {
+                Some(reservation) => reservation.openings(&view, &self.forecast),
+                None => [view.most_room()].into_iter().collect(),
+            };
+            let Some(next) = pass.next_within(&openings) else { return };
+            task = next;
         }
+    }
+}
+
+impl Easy {
+    /// Starts `task` if it fits and does not delay the head.
+    fn overtake(&mut self, pass: &mut Pass<'_, '_>, task: TaskId, reservation: Option<&mut Reservation>) {
+        let view = pass.view();
+        if reservation.as_ref().is_some_and(|held| held.shuts_out(&view, task, &self.forecast)) {
+            return;
+        }
+        let limited = reservation.as_ref().map(|held| held.limits(&view, task, &self.forecast));
+        let limited = limited.unwrap_or_default();
+        let Some(placement) = pass.start(task, Limits::on(&limited)) else { return };
+        if let Some(reservation) = reservation {
+            reservation.give(&pass.view(), task, &placement, &limited);
+        }
+        self.forecast.started(&pass.view(), task);
     }
 }
 
@@ -183,6 +192,28 @@ impl Reservation {
             (worker, free)
         });
         Self { shadow, extra: extra.collect() }
+    }
+
+    /// Openings into one of which every task fits that may start beside the head, and few others do: what is free on workers
+    /// that are not reserved; on reserved ones what is free until the head starts, and what is free now and then.
+    fn openings(&self, view: &ClusterView<'_>, forecast: &Forecast) -> SmallVec<[Demand; 3]> {
+        let mut openings = SmallVec::new();
+        match self.extra.as_slice() {
+            reserved if reserved.len() == view.worker_count() => {}
+            [(worker, _)] => openings.push(view.most_room_beside(*worker)),
+            _ => openings.push(view.most_room()),
+        }
+        let (mut before, mut beside): (Option<Demand>, Option<Demand>) = (None, None);
+        for (worker, extra) in &self.extra {
+            let Some(mut free) = Free::now(view, *worker) else { continue };
+            let short = free.opening().lasting(forecast.longest_until(view, *worker, self.shadow));
+            before = Some(before.map_or(short, |before| before.max(short)));
+            free.narrow(extra);
+            let narrow = free.opening();
+            beside = Some(beside.map_or(narrow, |beside| beside.max(narrow)));
+        }
+        openings.extend(before.into_iter().chain(beside));
+        openings
     }
 
     /// True if every worker is reserved, and `task` would still be there when the head starts, and does not fit beside it: the

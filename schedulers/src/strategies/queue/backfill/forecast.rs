@@ -54,6 +54,18 @@ impl Forecast {
         view.startup_latency().saturating_add(run)
     }
 
+    /// A task that is expected to end by `end` if it is assigned on `worker` now is stated to run no longer than this at
+    /// nominal speed.
+    pub(super) fn longest_until(&self, view: &ClusterView<'_>, worker: WorkerId, end: Time) -> Duration {
+        match (self, view.worker(worker)) {
+            (Self::Estimates, Some(worker)) if view.has_plain_run_times() => {
+                let run = (end - view.now()).saturating_sub(view.startup_latency());
+                worker.spec().speed.nominal_of(run)
+            }
+            _ => Duration::MAX,
+        }
+    }
+
     /// The same for a part of `task` on `worker`: the parts of a gang run as long as the slowest of them, wherever that is.
     #[inline]
     pub(super) fn length_beside(&self, view: &ClusterView<'_>, task: TaskId, worker: WorkerId) -> Duration {

@@ -2,15 +2,16 @@
 //!
 //! - this file: the trait, and the rules without reservations: [`Blocking`], [`Skipping`]
 //! - [`easy`]: a reservation for the head of the queue; [`conservative`]: one for every waiting task
-//! - [`forecast`]: when what runs is expected to end
+//! - [`forecast`]: when what runs is expected to end; `profile`: what will be free on a worker then
 
 pub mod conservative;
 pub mod easy;
 pub mod forecast;
+mod profile;
 
-use super::order::QueueOrder;
+use super::order::{Ahead, QueueOrder};
 use super::place::{Limits, PlacementRule};
-use crate::{ClusterView, Indexes, Placement, SchedulingContext, TaskId};
+use crate::{ClusterView, Demand, Indexes, Placement, SchedulingContext, TaskId};
 
 /// Decides in a pass which of the waiting tasks start.
 pub trait Backfilling: Send {
@@ -57,24 +58,53 @@ impl<'a, 'c> Pass<'a, 'c> {
     }
 
     /// The next task in queue order.
+    ///
+    /// None if it is plain at a glance that no waiting task has room: then none can start.
     pub fn next_task(&mut self) -> Option<TaskId> {
-        self.order.next(&self.cx.view())
+        let view = self.cx.view();
+        if view.surely_full() { None } else { self.order.next(&view) }
     }
 
     /// The next task in queue order that some single worker has room for, as far as amounts tell.
     pub fn next_with_room(&mut self) -> Option<TaskId> {
-        self.order.next_with_room(&self.cx.view())
+        let view = self.cx.view();
+        if view.surely_full() { None } else { self.order.next_with_room(&view) }
+    }
+
+    /// The next task in queue order that may fit into one of `openings`, as far as amounts and estimates tell.
+    pub fn next_within(&mut self, openings: &[Demand]) -> Option<TaskId> {
+        self.order.next_within(&self.cx.view(), openings)
+    }
+
+    /// Looks ahead: the next task that may fit into one of `openings`, behind the one that this gave last.
+    pub fn look_ahead(&mut self, openings: &[Demand]) -> Ahead {
+        self.order.look_ahead(&self.cx.view(), openings)
+    }
+
+    /// The next task, behind those that this and [`next_task`](Self::next_task) gave, that may fit into one of `openings`.
+    pub fn survey(&mut self, openings: &[Demand]) -> Ahead {
+        self.order.survey(&self.cx.view(), openings)
     }
 
     /// Starts `task` where the placement rule says, within `limits`; `None` if it does not fit.
     pub fn start(&mut self, task: TaskId, limits: Limits<'_>) -> Option<Placement> {
+        let started = self.starts(task, limits);
+        started.then(|| self.cx.view().task(task).map(|task| task.placement().clone())).flatten()
+    }
+
+    /// The same for those who need not know where: false if it does not fit.
+    pub fn starts(&mut self, task: TaskId, limits: Limits<'_>) -> bool {
         if self.cx.view().surely_full_for(task) {
-            return None;
+            return false;
         }
-        let placement = self.placement.choose(self.cx, task, limits)?;
-        self.cx.place(task, placement.clone()).ok()?;
-        self.order.started(task, &self.cx.view());
-        Some(placement)
+        let chosen = self.placement.choose(self.cx, task, limits);
+        // Looked at where it lies: to move what was just written costs more than the look.
+        let Some(placement) = &chosen else { return false };
+        let started = self.cx.place(task, placement).is_ok();
+        if started {
+            self.order.started(task, &self.cx.view());
+        }
+        started
     }
 }
 
@@ -85,7 +115,7 @@ pub struct Blocking;
 impl Backfilling for Blocking {
     fn pass(&mut self, pass: &mut Pass<'_, '_>) {
         while let Some(task) = pass.next_task() {
-            if pass.start(task, Limits::NONE).is_none() {
+            if !pass.starts(task, Limits::NONE) {
                 break;
             }
         }
@@ -97,9 +127,13 @@ impl Backfilling for Blocking {
 pub struct Skipping;
 
 impl Backfilling for Skipping {
+    fn indexes(&self) -> Indexes {
+        Indexes { deep_queue: true, ..Indexes::default() }
+    }
+
     fn pass(&mut self, pass: &mut Pass<'_, '_>) {
         while let Some(task) = pass.next_with_room() {
-            pass.start(task, Limits::NONE);
+            pass.starts(task, Limits::NONE);
         }
     }
 }

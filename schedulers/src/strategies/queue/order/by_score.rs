@@ -13,18 +13,18 @@ use crate::{ClusterView, TaskId, TaskView, Time};
 pub struct ByScore {
     score: fn(&ClusterView<'_>, TaskView<'_>) -> f64,
     ranked: BinaryHeap<(Score, Reverse<(Time, TaskId)>)>,
+    /// The pass has ranked the tasks: one that finds no room for any of them does without.
+    is_ranked: bool,
 }
 
 impl ByScore {
     /// The order by this score.
     #[must_use]
     pub const fn new(score: fn(&ClusterView<'_>, TaskView<'_>) -> f64) -> Self {
-        Self { score, ranked: BinaryHeap::new() }
+        Self { score, ranked: BinaryHeap::new(), is_ranked: false }
     }
-}
 
-impl QueueOrder for ByScore {
-    fn begin(&mut self, view: &ClusterView<'_>) {
+    fn rank(&mut self, view: &ClusterView<'_>) {
         let mut entries = std::mem::take(&mut self.ranked).into_vec();
         entries.clear();
         entries.extend(view.queue().filter_map(|task| {
@@ -32,9 +32,23 @@ impl QueueOrder for ByScore {
             Some((Score((self.score)(view, seen)), Reverse((seen.eligible(), task))))
         }));
         self.ranked = entries.into();
+        self.is_ranked = true;
+    }
+}
+
+impl QueueOrder for ByScore {
+    fn listens(&self) -> bool {
+        false
     }
 
-    fn next(&mut self, _: &ClusterView<'_>) -> Option<TaskId> {
+    fn begin(&mut self, _: &ClusterView<'_>) {
+        self.is_ranked = false;
+    }
+
+    fn next(&mut self, view: &ClusterView<'_>) -> Option<TaskId> {
+        if !self.is_ranked {
+            self.rank(view);
+        }
         self.ranked.pop().map(|(_, Reverse((_, task)))| task)
     }
 }

@@ -10,7 +10,7 @@ pub mod by_score;
 pub mod by_user;
 pub mod keys;
 
-use crate::{ClusterEvent, ClusterView, QueueCursor, TaskId};
+use crate::{ClusterEvent, ClusterView, Demand, QueueCursor, TaskId};
 
 /// The order in which waiting tasks are considered.
 ///
@@ -20,6 +20,11 @@ pub trait QueueOrder: Send {
     /// Builds private state from any view, as [`Scheduler::attach`](crate::Scheduler::attach).
     fn attach(&mut self, view: &ClusterView<'_>) {
         let _ = view;
+    }
+
+    /// False if it has no use for [`observe`](Self::observe), which need not be called then.
+    fn listens(&self) -> bool {
+        true
     }
 
     /// Hears what a [`Scheduler`](crate::Scheduler::observe) hears.
@@ -38,9 +43,47 @@ pub trait QueueOrder: Send {
         std::iter::from_fn(|| self.next(view)).find(|&task| !view.surely_full_for(task))
     }
 
+    /// The next task that may fit into one of `openings`, as far as amounts and estimates tell; passes over the others.
+    fn next_within(&mut self, view: &ClusterView<'_>, openings: &[Demand]) -> Option<TaskId> {
+        let fits =
+            |&task: &TaskId| view.task(task).is_some_and(|task| Demand::of(task.spec()).fits_any(openings));
+        std::iter::from_fn(|| self.next(view)).find(fits)
+    }
+
+    /// Looks ahead: the first task, behind the one that this gave last in the pass, that may fit into one of `openings`.
+    /// [`next`](Self::next) goes on from where it stands. [`Ahead::Unknown`] if the order cannot tell.
+    fn look_ahead(&mut self, view: &ClusterView<'_>, openings: &[Demand]) -> Ahead {
+        let _ = (view, openings);
+        Ahead::Unknown
+    }
+
+    /// Looks ahead independently of [`look_ahead`](Self::look_ahead): the first task, behind the one that this gave last and the one
+    /// that [`next`](Self::next) gave last, that may fit into one of `openings`.
+    fn survey(&mut self, view: &ClusterView<'_>, openings: &[Demand]) -> Ahead {
+        let _ = (view, openings);
+        Ahead::Unknown
+    }
+
     /// The pass has started `task`, which [`next`](Self::next) had given.
     fn started(&mut self, task: TaskId, view: &ClusterView<'_>) {
         let _ = (task, view);
+    }
+}
+
+/// What an order sees ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ahead {
+    /// This task is the next that may fit.
+    Task(TaskId),
+    /// No further task fits.
+    Nothing,
+    /// The order does not know.
+    Unknown,
+}
+
+impl From<Option<TaskId>> for Ahead {
+    fn from(found: Option<TaskId>) -> Self {
+        found.map_or(Self::Nothing, Self::Task)
     }
 }
 
@@ -48,18 +91,39 @@ pub trait QueueOrder: Send {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fcfs {
     cursor: QueueCursor,
+    ahead: QueueCursor,
+    surveyed: QueueCursor,
 }
 
 impl QueueOrder for Fcfs {
+    fn listens(&self) -> bool {
+        false
+    }
+
     fn begin(&mut self, _: &ClusterView<'_>) {
-        self.cursor = QueueCursor::default();
+        *self = Self::default();
     }
 
     fn next(&mut self, view: &ClusterView<'_>) -> Option<TaskId> {
-        view.next_queued(&mut self.cursor)
+        let next = view.next_queued(&mut self.cursor);
+        // Whoever surveys catches up to there before he goes on, so this never falls back.
+        self.surveyed = self.cursor;
+        next
     }
 
     fn next_with_room(&mut self, view: &ClusterView<'_>) -> Option<TaskId> {
         view.next_with_room(&mut self.cursor)
+    }
+
+    fn next_within(&mut self, view: &ClusterView<'_>, openings: &[Demand]) -> Option<TaskId> {
+        view.next_within(&mut self.cursor, openings)
+    }
+
+    fn look_ahead(&mut self, view: &ClusterView<'_>, openings: &[Demand]) -> Ahead {
+        view.next_within(&mut self.ahead, openings).into()
+    }
+
+    fn survey(&mut self, view: &ClusterView<'_>, openings: &[Demand]) -> Ahead {
+        view.next_within(&mut self.surveyed, openings).into()
     }
 }

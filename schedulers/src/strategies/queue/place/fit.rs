@@ -12,6 +12,10 @@ use crate::{Indexes, Placement, SchedulingContext, TaskId, WorkerId};
 pub struct FirstFit;
 
 impl PlacementRule for FirstFit {
+    fn listens(&self) -> bool {
+        false
+    }
+
     fn choose(
         &mut self,
         cx: &mut SchedulingContext<'_>,
@@ -19,6 +23,11 @@ impl PlacementRule for FirstFit {
         limits: Limits<'_>,
     ) -> Option<Placement> {
         let view = cx.view();
+        if limits.are_none()
+            && let Some(placement) = view.place_first_fit(task)
+        {
+            return Some(placement);
+        }
         limits.place_in_order(&view, task, view.feasible(task))
     }
 }
@@ -28,6 +37,10 @@ impl PlacementRule for FirstFit {
 pub struct BestFit;
 
 impl PlacementRule for BestFit {
+    fn listens(&self) -> bool {
+        false
+    }
+
     fn indexes(&self) -> Indexes {
         Indexes { best_fit: true, ..Indexes::default() }
     }
@@ -50,6 +63,10 @@ impl PlacementRule for BestFit {
 pub struct WorstFit;
 
 impl PlacementRule for WorstFit {
+    fn listens(&self) -> bool {
+        false
+    }
+
     fn choose(
         &mut self,
         cx: &mut SchedulingContext<'_>,
@@ -75,6 +92,10 @@ pub struct NextFit {
 }
 
 impl PlacementRule for NextFit {
+    fn listens(&self) -> bool {
+        false
+    }
+
     fn choose(
         &mut self,
         cx: &mut SchedulingContext<'_>,
@@ -96,6 +117,10 @@ impl PlacementRule for NextFit {
 pub struct Random;
 
 impl PlacementRule for Random {
+    fn listens(&self) -> bool {
+        false
+    }
+
     fn choose(
         &mut self,
         cx: &mut SchedulingContext<'_>,
@@ -116,6 +141,10 @@ impl PlacementRule for Random {
 pub struct Spread;
 
 impl PlacementRule for Spread {
+    fn listens(&self) -> bool {
+        false
+    }
+
     fn choose(
         &mut self,
         cx: &mut SchedulingContext<'_>,

@@ -37,6 +37,11 @@ pub trait PlacementRule: Send {
         let _ = (view, profile);
     }
 
+    /// False if it has no use for [`observe`](Self::observe), which need not be called then.
+    fn listens(&self) -> bool {
+        true
+    }
+
     /// Hears what a [`Scheduler`](crate::Scheduler::observe) hears.
     fn observe(&mut self, event: &ClusterEvent, view: &ClusterView<'_>) {
         let _ = (event, view);
@@ -78,9 +83,15 @@ impl<'a> Limits<'a> {
         Self { limited, others: false }
     }
 
+    /// True if nothing is reserved.
+    #[must_use]
+    pub const fn are_none(&self) -> bool {
+        self.limited.is_empty() && self.others
+    }
+
     /// What the task may use of `worker`: all that is free (`Ok`), or this much.
     fn of(&self, worker: WorkerId) -> Result<(), Option<&'a Free>> {
-        if self.limited.is_empty() && self.others {
+        if self.are_none() {
             return Ok(());
         }
         match self.limited.binary_search_by_key(&worker, |&(worker, _)| worker) {

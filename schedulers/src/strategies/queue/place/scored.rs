@@ -125,6 +125,10 @@ impl<S: Score> Scored<S> {
 }
 
 impl<S: Score> PlacementRule for Scored<S> {
+    fn listens(&self) -> bool {
+        false
+    }
+
     fn indexes(&self) -> Indexes {
         Indexes { recent_changes: true, ..Indexes::default() }
     }

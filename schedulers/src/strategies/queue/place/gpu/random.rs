@@ -12,6 +12,10 @@ use crate::{DeviceSet, Placement, SchedulingContext, TaskId, WorkerId, choose_de
 pub struct GpuRandom;
 
 impl PlacementRule for GpuRandom {
+    fn listens(&self) -> bool {
+        false
+    }
+
     fn choose(
         &mut self,
         cx: &mut SchedulingContext<'_>,

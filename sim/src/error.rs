@@ -62,7 +62,8 @@ pub enum SimError {
     },
     /// A task would end later than simulated time can tell.
     #[error(
-        "task '{task}' would end at {end} s; expected an end by {horizon} s: is a duration too long, or a speed too low?"
+        "task '{task}' would end {}; expected an end by {horizon} s: is a duration too long, or a speed too low?",
+        if *.end == Time::from_micros(u64::MAX) { "later than a time can state".to_owned() } else { format!("at {} s", .end) }
     )]
     BeyondHorizon {
         /// The task's name.

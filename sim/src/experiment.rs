@@ -1,6 +1,6 @@
 //! A comparison: several strategies on one scenario, in parallel.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
 
@@ -11,13 +11,13 @@ use rayon::prelude::*;
 use crate::bounds::Bounds;
 use crate::engine::{self, Hooks, RunStats};
 use crate::error::SimError;
-use crate::observers::assignments::Assignments;
+use crate::observers::assignments::{Assignments, AssignmentsFormat};
 use crate::observers::gantt::Gantt;
 use crate::observers::gpu_curve::GpuCurve;
 use crate::observers::metrics::MetricsObserver;
 use crate::observers::timeline::TimelineObserver;
 use crate::oracle::{self, Solution};
-use crate::result::{Comparison, Skipped, StrategyKind, StrategyResult, Timing};
+use crate::result::{Comparison, Metrics, Skipped, StrategyKind, StrategyResult, Timing};
 use crate::workflows::{WorkflowObserver, Workflows};
 
 /// What to compare, and how.
@@ -34,10 +34,13 @@ pub struct Experiment<'a> {
     pub strategies: &'a [StrategySpec],
     /// The spec that the others are compared with, if it is among them.
     pub baseline: Option<&'a StrategySpec>,
-    /// Looks for the shortest makespan with these options, before anything runs. `None` does not.
+    /// Looks for the shortest makespan with these options, before anything runs. `None` does not. A scenario that the oracle
+    /// does not schedule is compared without it, and the comparison says why.
     pub oracle: Option<oracle::Options<'a>>,
     /// Where `<strategy>/assignments.csv` go; the folder exists. `None` writes none.
     pub out: Option<&'a Path>,
+    /// How assignments are written there.
+    pub assignments: AssignmentsFormat,
     /// Ends all runs when it becomes true.
     pub stop: Option<&'a AtomicBool>,
     /// Counts ended tasks over all runs.
@@ -61,6 +64,7 @@ impl<'a> Experiment<'a> {
             baseline: None,
             oracle: None,
             out: None,
+            assignments: AssignmentsFormat::Csv,
             stop: None,
             ended: None,
         }
@@ -86,7 +90,7 @@ pub fn compare(experiment: &Experiment<'_>) -> Result<Run, SimError> {
     let (mut runnable, mut skipped) = (Vec::new(), Vec::new());
     for spec in experiment.strategies {
         let strategy = experiment.registry.build(spec)?;
-        match unsupported(strategy.as_ref(), experiment.scenario, experiment.settings) {
+        match unsupported(strategy.as_ref(), experiment.scenario.needs.gangs, experiment.settings) {
             Some(reason) => skipped.push(Skipped { spec: spec.to_string(), reason }),
             None => runnable.push((spec, strategy)),
         }
@@ -94,7 +98,13 @@ pub fn compare(experiment: &Experiment<'_>) -> Result<Run, SimError> {
     let bounds = Bounds::of(experiment.scenario, experiment.settings)?;
     let look =
         |options: &oracle::Options<'_>| oracle::solve(experiment.scenario, experiment.settings, options);
-    let solution = experiment.oracle.as_ref().map(look).transpose()?;
+    let solution = match experiment.oracle.as_ref().map(look).transpose() {
+        Err(SimError::Oracle { reason }) => {
+            skipped.push(Skipped { spec: "oracle".to_owned(), reason });
+            None
+        }
+        solution => solution?,
+    };
     let workflows = Workflows::of(experiment.scenario, experiment.settings)?;
     let outcomes: Vec<Result<(StrategyResult, Timing), SimError>> = runnable
         .into_par_iter()
@@ -143,9 +153,9 @@ fn hold_against(solution: &Solution, strategies: &mut [StrategyResult]) {
 }
 
 /// What the scenario needs and the strategy lacks.
-fn unsupported(strategy: &dyn Scheduler, scenario: &Scenario, settings: &Settings) -> Option<String> {
+pub(crate) fn unsupported(strategy: &dyn Scheduler, gangs: bool, settings: &Settings) -> Option<String> {
     let supports = strategy.supports();
-    if scenario.needs.gangs && !supports.gangs {
+    if gangs && !supports.gangs {
         return Some("the scenario has gangs (replicas > 1), which the strategy does not place".to_owned());
     }
     if settings.on_full == OnFull::Reject && supports.preemption {
@@ -188,8 +198,15 @@ pub(crate) fn run_one(
 ) -> Result<(StrategyResult, Timing), SimError> {
     let (scenario, settings) = (experiment.scenario, experiment.settings);
     let (name, folder) = (spec.to_string(), spec.folder());
-    let file = experiment.out.map(|out| assignments_file(out, &folder)).transpose()?;
-    let assignments = file.map(|file| Assignments::create(&file, &scenario.workers)).transpose()?;
+    let assignments = match experiment.out {
+        Some(out) => {
+            let place = out.join(&folder);
+            std::fs::create_dir_all(&place)
+                .map_err(|source| SimError::Write { path: place.clone(), source })?;
+            Assignments::create_in(&place, experiment.assignments, &scenario.workers)?
+        }
+        None => None,
+    };
     let pictures = (TimelineObserver::new(&scenario.workers, scenario.first_arrival), Gantt::default());
     let numbers = (MetricsObserver::new(scenario, settings), GpuCurve::of(scenario, settings));
     let summary = (numbers, WorkflowObserver::new(workflows));
@@ -199,16 +216,7 @@ pub(crate) fn run_one(
     let stats = engine::run(scenario, settings, &name, strategy.as_mut(), &mut observer, hooks)?;
     let timing = timing(&name, start.elapsed().as_secs_f64(), &stats);
     let ((((metrics, gpu_curve), flows), _), (timeline, gantt)) = observer;
-    let mut summary = metrics.metrics(&name);
-    summary.scenario_hash.clone_from(&scenario.hash);
-    summary.lower_bound_s = Some(bounds.makespan.seconds());
-    summary.mean_turnaround_bound_s = Some(bounds.mean_turnaround_s);
-    if metrics.ran_everything() {
-        flows.complete(&mut summary);
-    }
-    if metrics.ran_everything() && bounds.makespan.micros() > 0 {
-        summary.gap_to_bound = summary.makespan_s.map(|makespan| makespan / bounds.makespan.seconds());
-    }
+    let summary = summarise(&name, scenario, &metrics, &flows, bounds);
     let result = StrategyResult {
         spec: name,
         folder,
@@ -222,10 +230,25 @@ pub(crate) fn run_one(
     Ok((result, timing))
 }
 
-fn assignments_file(out: &Path, folder: &str) -> Result<PathBuf, SimError> {
-    let folder = out.join(folder);
-    std::fs::create_dir_all(&folder).map_err(|source| SimError::Write { path: folder.clone(), source })?;
-    Ok(folder.join("assignments.csv"))
+/// The metrics of a run, bounds and ratios to them included.
+pub(crate) fn summarise(
+    name: &str,
+    scenario: &Scenario,
+    metrics: &MetricsObserver<'_>,
+    flows: &WorkflowObserver<'_>,
+    bounds: Bounds,
+) -> Metrics {
+    let mut summary = metrics.metrics(name);
+    summary.scenario_hash.clone_from(&scenario.hash);
+    summary.lower_bound_s = Some(bounds.makespan.seconds());
+    summary.mean_turnaround_bound_s = Some(bounds.mean_turnaround_s);
+    if metrics.ran_everything() {
+        flows.complete(&mut summary);
+    }
+    if metrics.ran_everything() && bounds.makespan.micros() > 0 {
+        summary.gap_to_bound = summary.makespan_s.map(|makespan| makespan / bounds.makespan.seconds());
+    }
+    summary
 }
 
 #[expect(clippy::cast_precision_loss, reason = "wall-clock figures")]

@@ -10,13 +10,17 @@ use cloudai_workloads::{Scenario, Settings, Task};
 pub(crate) struct RunTimes<'a> {
     scenario: &'a Scenario,
     kill: bool,
+    /// The speed of all workers, if it is one: then nothing has to be looked up for each task.
+    same_speed: Option<Speed>,
     /// The fastest worker that can hold a shape.
     fastest: HashMap<(Request, ConstraintId), Speed>,
 }
 
 impl<'a> RunTimes<'a> {
     pub(crate) fn new(scenario: &'a Scenario, settings: &Settings) -> Self {
-        Self { scenario, kill: settings.kill_at_estimate, fastest: HashMap::new() }
+        let mut speeds = scenario.workers.iter().map(|worker| worker.speed);
+        let same_speed = speeds.next().filter(|&first| speeds.all(|speed| speed == first));
+        Self { scenario, kill: settings.kill_at_estimate, same_speed, fastest: HashMap::new() }
     }
 
     /// The nominal time that the task runs before it ends or is killed.
@@ -47,6 +51,9 @@ impl<'a> RunTimes<'a> {
         if self.scenario.durations.is_some() {
             let able = (0u32..).zip(workers).filter(|(_, worker)| able(worker));
             return able.map(|(index, _)| self.on(task, index)).min().unwrap_or(nominal);
+        }
+        if let Some(speed) = self.same_speed {
+            return speed.run_time(nominal); // a checked task fits on some worker
         }
         let speed = self.fastest.entry((spec.request, spec.constraint)).or_insert_with(|| {
             workers.iter().filter(|worker| able(worker)).map(|worker| worker.speed).max().unwrap_or_default()

@@ -14,6 +14,8 @@
 //! - [`engine`]: the loop; [`observers`]: how results leave a run; [`result`]: what they are
 //! - [`validate`]: whether a schedule, from any source, keeps the rules
 //! - [`bounds`]: no schedule of any strategy does better than this
+//! - [`analysis`]: what the table of a [`sweep`] says of strategies; [`statistics`]: how sure it is
+//! - [`tune`]: parameters of a strategy for an objective, searched on some scenarios and judged on others
 //! - [`oracle`]: the best schedule that can be found for a small scenario, with a proof of how good any can be
 //!
 //! The same scenario, settings, seed and strategy give the same results to the last bit, on any number of threads.
@@ -88,6 +90,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod analysis;
 pub mod bounds;
 pub mod engine;
 mod error;
@@ -97,6 +100,9 @@ mod histogram;
 pub mod observers;
 pub mod oracle;
 pub mod result;
+pub mod statistics;
+pub mod sweep;
+pub mod tune;
 pub mod validate;
 pub mod workflows;
 

@@ -106,6 +106,8 @@ pub struct Metrics {
     pub version: String,
     /// Hash of the scenario's files.
     pub scenario_hash: String,
+    /// 99th percentile of the bounded slowdowns.
+    pub p99_bounded_slowdown: Option<f64>,
 }
 
 /// Time series of one run in equal bins; each value is the exact time average over its bin.

@@ -10,7 +10,8 @@ use cloudai_workloads::{Fault, FaultKind, Scenario, Settings};
 use rand_pcg::Pcg64;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 
-use super::{Engine, HORIZON, OverAttempt};
+use super::attempts::OverAttempt;
+use super::{Engine, HORIZON};
 use crate::error::SimError;
 use crate::observers::{AttemptEnd, Observer};
 
@@ -32,8 +33,6 @@ pub(super) struct Failures<'a> {
     mttr: Duration,
     /// Attempts that hold resources and get nothing done any more, by task index.
     standstills: BTreeMap<u32, Standstill>,
-    /// Attempts that were lost without leaving anything, since a task last ended or saved progress.
-    pub(super) in_vain: u64,
     /// A worker changed its state in this instant.
     pub(super) changed: bool,
 }
@@ -83,7 +82,6 @@ impl<'a> Failures<'a> {
             mtbf: settings.mtbf,
             mttr: settings.mttr,
             standstills: BTreeMap::new(),
-            in_vain: 0,
             changed: false,
         };
         if settings.mtbf > Duration::ZERO {
@@ -158,16 +156,24 @@ impl<'a> Failures<'a> {
     }
 
     /// When the attempt of `task` begins to save, or has begun; `NEVER` if it is not told to stop.
+    #[inline(always)]
     pub(super) fn saving(&self, task: TaskId) -> Time {
-        let standstill = if self.standstills.is_empty() { None } else { self.standstills.get(&task.index()) };
-        standstill.and_then(|standstill| standstill.saving).unwrap_or(Time::NEVER)
+        if self.standstills.is_empty() { Time::NEVER } else { self.saving_of(task) }
+    }
+
+    #[cold]
+    fn saving_of(&self, task: TaskId) -> Time {
+        self.standstills.get(&task.index()).and_then(|standstill| standstill.saving).unwrap_or(Time::NEVER)
     }
 
     /// Since when the attempt of `task`, which is over, got nothing done; forgets it.
+    #[inline(always)]
     pub(super) fn take_standstill(&mut self, task: TaskId) -> Standstill {
-        if self.standstills.is_empty() {
-            return Standstill::default();
-        }
+        if self.standstills.is_empty() { Standstill::default() } else { self.remove_standstill(task) }
+    }
+
+    #[cold]
+    fn remove_standstill(&mut self, task: TaskId) -> Standstill {
         self.standstills.remove(&task.index()).unwrap_or_default()
     }
 }

@@ -50,12 +50,13 @@ impl<'a> RunTimes<'a> {
         Self { speeds, durations, kill, checkpoints }
     }
 
+    #[inline(always)]
     fn speed(&self, worker: WorkerId) -> Speed {
         self.speeds.get(worker.index()).copied().unwrap_or_default()
     }
 
     /// How long work of this nominal length takes on the slowest part of a placement.
-    #[inline]
+    #[inline(always)]
     pub(super) fn nominal_on(&self, nominal: Duration, placement: &Placement) -> Duration {
         match placement.parts() {
             [part] => self.speed(part.worker).run_time(nominal),
@@ -73,6 +74,7 @@ impl<'a> RunTimes<'a> {
     }
 
     /// The run time of `task` on a placement, saved progress left out. The slowest part of a gang decides.
+    #[inline(always)]
     fn on_all(&self, task: &SimTask, index: u32, placement: &Placement) -> Duration {
         match placement.parts() {
             [part] => self.on(task, index, part.worker),
@@ -81,7 +83,7 @@ impl<'a> RunTimes<'a> {
     }
 
     /// The run time of `task` on `worker`, saved progress left out.
-    #[inline]
+    #[inline(always)]
     fn on(&self, task: &SimTask, index: u32, worker: WorkerId) -> Duration {
         let Some(known) = self.durations.and_then(|durations| durations.get(index, worker.0)) else {
             return self.speed(worker).run_time(task.duration.saturating_sub(task.done));
@@ -102,6 +104,7 @@ pub(super) struct Tasks(Vec<SimTask>);
 
 impl Tasks {
     /// Takes a task in; its name's buffer is swapped with that of the slot's last tenant.
+    #[inline(always)]
     pub(super) fn insert(&mut self, id: TaskId, task: &mut Task, limit: Option<Duration>) {
         if id.slot() >= self.0.len() {
             self.0.resize_with(id.slot() + 1, SimTask::default);
@@ -119,7 +122,7 @@ impl Tasks {
     }
 
     /// Starts an attempt and returns when it ends. The slowest part of a gang decides.
-    #[inline]
+    #[inline(always)]
     pub(super) fn start(
         &mut self,
         id: TaskId,
@@ -141,7 +144,7 @@ impl Tasks {
     }
 
     /// The task of a heap entry and whether it is killed, unless its attempt was stopped since.
-    #[inline]
+    #[inline(always)]
     pub(super) fn ending(&self, index: u32, slot: usize, at: Time) -> Option<(TaskId, bool)> {
         let task = self.0.get(slot)?;
         let id = task.id.filter(|id| id.index() == index)?;
@@ -149,7 +152,7 @@ impl Tasks {
     }
 
     /// The current attempt no longer ends by itself; true if it would have.
-    #[inline]
+    #[inline(always)]
     pub(super) fn forget_end(&mut self, task: TaskId) -> bool {
         std::mem::replace(&mut self.0[task.slot()].ends_at, Time::NEVER) != Time::NEVER
     }

@@ -62,6 +62,16 @@ fn wide(sum: u128) -> f64 {
     u64::try_from(sum).map_or_else(|_| sum as f64, |sum| sum as f64)
 }
 
+/// A number of at least 1 in whole thousandths, rounded.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rounded, not negative, saturates"
+)]
+fn thousandths(value: f64) -> u64 {
+    (value * 1e3 + 0.5) as u64
+}
+
 /// Time integrals of what tasks hold, in units x microseconds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Integrals {
@@ -91,13 +101,15 @@ pub struct MetricsObserver<'a> {
     held: Totals,
     capacity: Totals,
     integrals: Integrals,
+    /// Workers whose load may have changed in this instant; what it was in between took no time.
+    changed: Vec<WorkerId>,
     // Loads of the workers that are up, in billionths: each, their sum and sum of squares.
     loads: Vec<Option<u64>>,
-    load_sum: u128,
+    load_sum: u64,
     load_squares: u128,
-    up: u128,
+    up: u64,
     /// Workers that were up since `since`, and the time integral of that.
-    up_since: u128,
+    up_since: u64,
     up_integral: u128,
     /// The standard deviation of load, as of the last instant, and whether loads have changed since.
     deviation: f64,
@@ -107,6 +119,9 @@ pub struct MetricsObserver<'a> {
     waits: Times,
     turnarounds: Times,
     slowdown_sum: f64,
+    /// Bounded slowdowns in thousandths.
+    slowdowns: Histogram<u32>,
+    slowdown_max: u64,
     /// By [`UserId`](cloudai_schedulers::UserId).
     users: Vec<UserSlowdown>,
     starved: u64,
@@ -140,11 +155,12 @@ impl<'a> MetricsObserver<'a> {
             held: Totals::default(),
             capacity: Totals::default(),
             integrals: Integrals::default(),
+            changed: Vec::new(),
             loads: vec![Some(0); scenario.workers.len()],
             load_sum: 0,
             load_squares: 0,
-            up: scenario.workers.len() as u128,
-            up_since: scenario.workers.len() as u128,
+            up: scenario.workers.len() as u64,
+            up_since: scenario.workers.len() as u64,
             up_integral: 0,
             deviation: 0.0,
             loads_changed: false,
@@ -152,6 +168,8 @@ impl<'a> MetricsObserver<'a> {
             waits: Times::new(),
             turnarounds: Times::new(),
             slowdown_sum: 0.0,
+            slowdowns: three_digits(),
+            slowdown_max: 0,
             users: vec![UserSlowdown::default(); scenario.users.len()],
             starved: 0,
             completed: 0,
@@ -170,6 +188,22 @@ impl<'a> MetricsObserver<'a> {
         }
     }
 
+    #[inline]
+    fn load_changed(&mut self, worker: WorkerId) {
+        if self.changed.last() != Some(&worker) {
+            self.changed.push(worker);
+        }
+    }
+
+    /// The loads of the workers that have changed in this instant.
+    #[inline]
+    fn refresh_loads(&mut self, cluster: &Cluster) {
+        for at in 0..self.changed.len() {
+            self.refresh_load(self.changed[at], cluster);
+        }
+        self.changed.clear();
+    }
+
     fn refresh_load(&mut self, worker: WorkerId, cluster: &Cluster) {
         if worker.index() >= self.loads.len() {
             self.loads.resize(worker.index() + 1, None);
@@ -181,14 +215,15 @@ impl<'a> MetricsObserver<'a> {
             return;
         }
         self.loads_changed = true;
-        if let Some(before) = before.map(u128::from) {
+        // A load is at most 10^9, its square within 64 bits.
+        if let Some(before) = before {
             self.load_sum -= before;
-            self.load_squares -= before * before;
+            self.load_squares -= u128::from(before * before);
             self.up -= 1;
         }
-        if let Some(after) = after.map(u128::from) {
+        if let Some(after) = after {
             self.load_sum += after;
-            self.load_squares += after * after;
+            self.load_squares += u128::from(after * after);
             self.up += 1;
         }
     }
@@ -198,8 +233,9 @@ impl<'a> MetricsObserver<'a> {
         if self.up <= 1 {
             return 0.0;
         }
-        let spread = (self.up * self.load_squares).saturating_sub(self.load_sum * self.load_sum);
-        libm::sqrt(wide(spread)) / wide(self.up) / 1e9
+        let (up, sum) = (u128::from(self.up), u128::from(self.load_sum));
+        let spread = (up * self.load_squares).saturating_sub(sum * sum);
+        libm::sqrt(wide(spread)) / as_float(self.up) / 1e9
     }
 
     /// The integrals up to now, under what has been held since the last instant.
@@ -209,8 +245,10 @@ impl<'a> MetricsObserver<'a> {
         self.integrals.cpu += u128::from(self.held.cpu_milli) * micros;
         self.integrals.memory += u128::from(self.held.memory_mib) * micros;
         self.integrals.gpu += u128::from(self.held.gpu_milli) * micros;
-        self.up_integral += self.up_since * micros;
-        self.deviation_integral += self.deviation * as_float(span.micros());
+        self.up_integral += u128::from(self.up_since) * micros;
+        if self.deviation > 0.0 {
+            self.deviation_integral += self.deviation * as_float(span.micros());
+        }
         self.since = self.since.max(now);
     }
 
@@ -224,6 +262,10 @@ impl<'a> MetricsObserver<'a> {
         self.turnarounds.record(turnaround);
         let slowdown = (turnaround.seconds() / run.max(SLOWDOWN_BOUND).seconds()).max(1.0);
         self.slowdown_sum += slowdown;
+        let thousandths = thousandths(slowdown);
+        self.slowdown_max = self.slowdown_max.max(thousandths);
+        // The histogram grows as needed.
+        let _ = self.slowdowns.record(thousandths);
         if let Some(user) = self.users.get_mut(attempt.spec.user.0 as usize) {
             user.sum += slowdown;
             user.count += 1;
@@ -261,6 +303,12 @@ impl<'a> MetricsObserver<'a> {
         let means: Vec<f64> = seen.map(|user| user.sum / as_float(user.count)).collect();
         let (sum, squares) = means.iter().fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
         (squares > 0.0).then(|| sum * sum / (as_float(means.len() as u64) * squares))
+    }
+
+    /// 99th percentile of the bounded slowdowns.
+    fn p99_slowdown(&self) -> Option<f64> {
+        let value = || self.slowdowns.value_at_percentile(99.0).min(self.slowdown_max);
+        (!self.slowdowns.is_empty()).then(|| as_float(value()) / 1e3)
     }
 
     /// The metrics of the run, bounds left out.
@@ -322,6 +370,7 @@ impl<'a> MetricsObserver<'a> {
             seed: self.settings.seed,
             estimates: self.settings.estimates.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            p99_bounded_slowdown: self.p99_slowdown(),
             ..Metrics::default()
         }
     }
@@ -334,14 +383,19 @@ impl<'a> MetricsObserver<'a> {
 }
 
 impl Observer for MetricsObserver<'_> {
-    fn held_changed(&mut self, placement: &Placement, cluster: &Cluster) {
-        for part in placement.parts() {
-            self.refresh_load(part.worker, cluster);
+    #[inline]
+    fn held_changed(&mut self, placement: &Placement, _: &Cluster) {
+        // Of a single worker no load deviates from the mean, and none is computed until a second one joins.
+        if self.loads.len() > 1 {
+            placement.parts().iter().for_each(|part| self.load_changed(part.worker));
         }
     }
 
-    fn worker_changed(&mut self, worker: WorkerId, cluster: &Cluster) {
-        self.refresh_load(worker, cluster);
+    fn worker_changed(&mut self, worker: WorkerId, _: &Cluster) {
+        if self.loads.len() == 1 {
+            self.load_changed(WorkerId(0));
+        }
+        self.load_changed(worker);
     }
 
     fn attempt_ended(&mut self, attempt: &Attempt<'_>) -> Result<(), SimError> {
@@ -391,6 +445,7 @@ impl Observer for MetricsObserver<'_> {
         self.integrate(now);
         self.held = cluster.held();
         self.capacity = cluster.capacity();
+        self.refresh_loads(cluster);
         self.up_since = self.up;
         if std::mem::take(&mut self.loads_changed) {
             self.deviation = self.standard_deviation();

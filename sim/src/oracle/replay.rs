@@ -35,7 +35,7 @@ impl Scheduler for Replay {
             let task: Option<TaskId> = cx.view().queue().find(|task| task.index() == planned.task);
             let placement = Placement::single(WorkerId(planned.worker), planned.devices);
             // A refusal would be a bug of the plan; the run then ends with the tasks that are left.
-            let Some(true) = task.map(|task| cx.place(task, placement).is_ok()) else { return };
+            let Some(true) = task.map(|task| cx.place(task, &placement).is_ok()) else { return };
             self.next += 1;
         }
         if let Some(planned) = self.plan.get(self.next) {

@@ -66,10 +66,10 @@ impl Rule {
     /// Reads a list such as `fcfs,no_preemption`; each rule once, in the order given.
     ///
     /// # Errors
-    /// [`UnknownRule`] for a name that no rule has.
+    /// [`UnknownRule`] for a name that no rule has, an empty one included.
     pub fn parse_list(list: &str) -> Result<Vec<Self>, UnknownRule> {
         let mut rules = Vec::new();
-        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        for name in list.split(',').map(str::trim) {
             let rule = name.parse()?;
             if !rules.contains(&rule) {
                 rules.push(rule);
@@ -160,6 +160,8 @@ mod tests {
         }
         let list = Rule::parse_list("fcfs, no_idle,work_conserving");
         assert_eq!(list, Ok(vec![Rule::Fcfs, Rule::WorkConserving]));
+        assert_eq!(Rule::parse_list("").unwrap_err().name, "");
+        assert_eq!(Rule::parse_list("fcfs,").unwrap_err().name, "");
         let message = Rule::parse_list("fcfs,fifo").unwrap_err().to_string();
         assert!(
             message.starts_with("unknown rule 'fifo'; expected some of fcfs, easy, conservative"),

@@ -192,5 +192,8 @@ fn a_task_that_ends_beyond_time_is_an_error_that_names_it() {
     let tasks = "task_id,arrival_s,duration_s\nageless,0,1e11\n";
     let case = Case::of(&[("workers.csv", workers), ("tasks.csv", tasks)]);
     let error = case.fails(&mut play(start_all));
-    assert!(error.contains("task 'ageless' would end at"), "{error}");
+    assert!(
+        error.contains("task 'ageless' would end later than a time can state; expected an end by"),
+        "{error}"
+    );
 }

@@ -5,6 +5,7 @@
 //! - `reference_policies`: queue compositions against a plain simulator
 //! - `properties`, `determinism`: every registered strategy on random scenarios
 //! - `validate`: the validator, on schedules made by hand and on those of runs
+//! - `tuning`: parameters searched and judged
 //! - the rest: one rule a test
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test panics where something is amiss")]
@@ -30,4 +31,5 @@ mod reference_policies;
 mod release;
 mod strategies;
 mod support;
+mod tuning;
 mod validate;

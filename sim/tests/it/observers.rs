@@ -133,11 +133,12 @@ fn a_run_in_which_nothing_starts_has_no_distribution_and_no_makespan() {
         metrics.p99_wait_s,
         metrics.mean_turnaround_s,
         metrics.mean_bounded_slowdown,
+        metrics.p99_bounded_slowdown,
         metrics.throughput_per_min,
         metrics.jain_fairness,
         metrics.load_variance,
     ];
-    assert_eq!(none, [None; 8]);
+    assert_eq!(none, [None; 9]);
 }
 
 #[test]

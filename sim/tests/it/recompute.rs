@@ -420,6 +420,10 @@ impl<'a> World<'a> {
         }
         let slowdowns: Vec<f64> = users.values().flatten().copied().collect();
         equal("slowdown", metrics.mean_bounded_slowdown, average(&slowdowns), 1e-9);
+        let mut thousandths: Vec<u64> =
+            slowdowns.iter().map(|slowdown| (slowdown * 1e3).round() as u64).collect();
+        let p99 = percentile(&mut thousandths, 99).map(|micros| micros * 1e3);
+        equal("percentile of slowdowns", metrics.p99_bounded_slowdown, p99, 0.002);
         let fair: Vec<f64> = users.values().map(|user| average(user).unwrap()).collect();
         let sum: f64 = fair.iter().sum();
         let squares: f64 = fair.iter().map(|x| x * x).sum();

@@ -277,7 +277,8 @@ proptest! {
                 let plain = Plain {
                     jobs: &jobs, cores: CORES, kill, order, backfill, ran: vec![None; jobs.len()], now: 0,
                 };
-                let spec = format!("queue(order={order},backfill={backfill},half_life_h=0.002)");
+                let half_life = if order == "fair_share" { ",half_life_h=0.002" } else { "" };
+                let spec = format!("queue(order={order},backfill={backfill}{half_life})");
                 let mut starts = vec![0; jobs.len()];
                 for row in case.rows(&spec) {
                     starts[row.task[1..].parse::<usize>().unwrap()] = row.start.unwrap();

@@ -66,7 +66,7 @@ pub(crate) fn start_all(cx: &mut SchedulingContext<'_>) {
     while let Some(task) = cx.next_queued(&mut cursor) {
         let placement = cx.view().place_in_order(task, cx.view().feasible(task));
         if let Some(placement) = placement {
-            cx.place(task, placement).unwrap();
+            cx.place(task, &placement).unwrap();
         }
     }
 }

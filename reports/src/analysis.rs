@@ -10,11 +10,26 @@ pub(crate) fn baseline(comparison: &Comparison) -> Option<&StrategyResult> {
     comparison.strategies.iter().find(|result| result.spec == spec)
 }
 
-/// The batch-mode queue with the least makespan.
+/// True if a task that does not start at once is turned away: then who accepts less is done sooner, and a makespan says
+/// nothing good.
+pub(crate) fn rejects(comparison: &Comparison) -> bool {
+    comparison.settings.iter().any(|(key, value)| key == "on_full" && value == "reject")
+}
+
+/// The batch-mode queue with the least makespan; where tasks are rejected, the one that completed most.
 pub(crate) fn best_queue(comparison: &Comparison) -> Option<&StrategyResult> {
     let makespan = |result: &StrategyResult| result.metrics.makespan_s.filter(|v| v.is_finite());
+    let turned_away = |result: &StrategyResult| {
+        if rejects(comparison) { std::cmp::Reverse(result.metrics.completed) } else { std::cmp::Reverse(0) }
+    };
+    let allocated = |result: &StrategyResult| {
+        result.metrics.gpu_allocation.filter(|_| rejects(comparison)).map_or(0.0, |share| -share)
+    };
     // Among equals the one with the shorter turnaround.
-    let key = |result: &StrategyResult| (makespan(result), result.metrics.mean_turnaround_s);
+    let key = |result: &StrategyResult| {
+        let time = if rejects(comparison) { None } else { makespan(result) };
+        (turned_away(result), allocated(result), time, result.metrics.mean_turnaround_s)
+    };
     comparison
         .strategies
         .iter()
@@ -34,6 +49,9 @@ pub(crate) fn bound(comparison: &Comparison, get: impl Fn(&Metrics) -> Option<f6
 
 /// The bounds in a sentence.
 pub(crate) fn bounds_sentence(comparison: &Comparison) -> Option<String> {
+    if rejects(comparison) {
+        return None; // the bounds are on schedules of all tasks
+    }
     let makespan = bound(comparison, |m| m.lower_bound_s);
     let turnaround = bound(comparison, |m| m.mean_turnaround_bound_s);
     match (makespan, turnaround) {
@@ -72,6 +90,9 @@ pub(crate) fn oracle_sentence(comparison: &Comparison) -> Option<String> {
 /// The best batch-mode queue beside the baseline in a sentence: a weak baseline flatters.
 pub(crate) fn queue_sentence(comparison: &Comparison) -> Option<String> {
     let queue = best_queue(comparison)?;
+    if rejects(comparison) {
+        return Some(accepting_sentence(queue, baseline(comparison)));
+    }
     let queue_makespan = queue.metrics.makespan_s?;
     let mut text = format!("Best batch-mode queue: {}, makespan {}", queue.spec, duration(queue_makespan));
     if let Some(baseline) = baseline(comparison) {
@@ -90,6 +111,31 @@ pub(crate) fn queue_sentence(comparison: &Comparison) -> Option<String> {
     }
     text.push('.');
     Some(text)
+}
+
+/// The same where tasks are rejected: what counts is how much was taken in.
+fn accepting_sentence(queue: &StrategyResult, baseline: Option<&StrategyResult>) -> String {
+    let did = |metrics: &Metrics| {
+        let allocated = metrics.gpu_allocation.filter(|share| share.is_finite());
+        let gpus = allocated.map_or_else(String::new, |share| {
+            format!(", {:.1}% of the GPUs in use at the last arrival", share * 100.0)
+        });
+        format!("{} completed{gpus}", counted(metrics.completed, "task"))
+    };
+    let mut text = format!(
+        "Best batch-mode queue, as tasks that do not start at once are rejected: {}, {}",
+        queue.spec,
+        did(&queue.metrics)
+    );
+    match baseline {
+        Some(baseline) if baseline.spec == queue.spec => text.push_str("; it is the baseline"),
+        Some(baseline) => {
+            text.push_str(&format!("; the baseline {}: {}", baseline.spec, did(&baseline.metrics)));
+        }
+        None => {}
+    }
+    text.push('.');
+    text
 }
 
 /// The strategy with the least makespan among those that completed the most tasks; the first of several.

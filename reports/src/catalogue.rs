@@ -191,6 +191,7 @@ catalogue! {
     schedule_length_ratio, "Schedule length ratio", Ratio, Lower, "Mean over the workflows (tasks that hang together by dependencies) of the time from first arrival to last end over the critical path with each task on its fastest worker and transfers 0; 1 is optimal.";
     gpu_allocation, "GPU allocation", Share, Higher, "Share of GPU capacity held after the pass at the last arrival.";
     gpu_fragmentation, "GPU fragmentation", Share, Lower, "Share of the GPU capacity then free that a typical task cannot use.";
+    p99_bounded_slowdown, "99th percentile of bounded slowdowns", Ratio, Lower, "99% of the tasks that ran to an end had at most this bounded slowdown, max(1, turnaround / max(run, 10 s)).";
 }
 
 /// The keys of `metrics.json` that are no measured numbers.

@@ -25,7 +25,7 @@ pub enum ReportError {
         source: std::io::Error,
     },
     /// There is no report in the folder.
-    #[error("{} holds no report: expected report.json in it, as `cloudai simulate --out` leaves it", dir.display())]
+    #[error("{} holds no report: expected report.json in it, as `cloudai simulate --out` leaves it, or results.csv, as `cloudai sweep --out` does", dir.display())]
     NoReport {
         /// The folder.
         dir: PathBuf,
@@ -37,6 +37,14 @@ pub enum ReportError {
         path: PathBuf,
         /// What was expected where.
         source: serde_json::Error,
+    },
+    /// `results.csv` is not the table of a sweep.
+    #[error("{}: not the results of a sweep of this version: {source}", path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What was expected where.
+        source: Box<cloudai_sim::sweep::TableError>,
     },
     /// A value could not be turned into JSON or CSV.
     #[error("cannot encode {}: {reason}", path.display())]

@@ -16,7 +16,7 @@ use crate::{Options, ReportError, comparison_csv, gpu_curve_csv, html, performan
 /// a strategy `performance_metrics.txt`, `metrics.json` and, if it has one, `gpu_curve.csv`; with plots, each of them as
 /// SVG and PNG. Folders that
 /// already exist are used, files replaced, other files left alone. The bytes depend on the arguments alone (and
-/// `index.html` links `assignments.csv` of a strategy where it is there).
+/// `index.html` links `assignments.csv` or `assignments.parquet` of a strategy where it is there).
 ///
 /// # Errors
 ///
@@ -31,8 +31,10 @@ pub fn write(comparison: &Comparison, dir: &Path, options: &Options) -> Result<(
     write_csv(comparison, &dir.join("comparison.csv"))?;
     comparison.strategies.par_iter().try_for_each(|result| write_strategy(comparison, result, dir))?;
     let drawn = if options.plots { plots::write(comparison, dir)? } else { plots::Drawn::default() };
-    let page =
-        html::page(comparison, &drawn, |result| dir.join(&result.folder).join("assignments.csv").is_file());
+    let page = html::page(comparison, &drawn, |result| {
+        let is_there = |name: &&str| dir.join(&result.folder).join(name).is_file();
+        ["assignments.csv", "assignments.parquet"].into_iter().find(is_there)
+    });
     write_text(&page, &dir.join("index.html"))
 }
 

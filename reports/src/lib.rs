@@ -55,7 +55,9 @@ mod html;
 mod options;
 mod performance;
 mod plots;
+pub mod sweep;
 mod table;
+pub mod tuning;
 
 pub use error::ReportError;
 pub use files::{load, write};

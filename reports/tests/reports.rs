@@ -10,6 +10,7 @@ use cloudai_sim::result::{
     CdfPoint, Comparison, GanttBar, GpuPoint, LoadRow, Skipped, StrategyKind, StrategyResult, Timeline,
 };
 
+mod sweep;
 mod synthetic;
 
 /// Three strategies with round numbers.
@@ -117,6 +118,30 @@ fn words(page: &str) -> String {
 #[test]
 fn the_table_names_units_baseline_bounds_and_queue() {
     insta::assert_snapshot!("table", table(&small(), TableStyle::default()));
+}
+
+#[test]
+fn where_tasks_are_rejected_the_best_queue_is_the_one_that_completed_most() {
+    let mut comparison = small();
+    for (at, result) in comparison.strategies.iter_mut().enumerate() {
+        result.kind = if at < 2 { StrategyKind::Queue } else { StrategyKind::Other };
+    }
+    let (quick, slow) = (0, 1);
+    comparison.strategies[quick].metrics.makespan_s = Some(1.0);
+    comparison.strategies[quick].metrics.completed = 4;
+    comparison.strategies[slow].metrics.completed = 9;
+    comparison.strategies[slow].metrics.gpu_allocation = Some(0.9512);
+    let (quick, slow) = (comparison.strategies[quick].spec.clone(), comparison.strategies[slow].spec.clone());
+    let words = |comparison: &Comparison| table(comparison, TableStyle::new(false, 1000));
+    assert!(words(&comparison).contains(&format!("Best batch-mode queue: {quick}, makespan")));
+    comparison.settings = vec![("on_full".to_owned(), "reject".to_owned())];
+    let told = words(&comparison);
+    let expected = format!(
+        "Best batch-mode queue, as tasks that do not start at once are rejected: {slow}, 9 tasks completed, \
+         95.1% of the GPUs in use at the last arrival"
+    );
+    assert!(told.contains(&expected), "{told}");
+    assert!(!told.contains("No schedule of all tasks"), "{told}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(super) fn section(
     index: usize,
     result: &StrategyResult,
     plots: &[Plot],
-    has_assignments: bool,
+    assignments: Option<&str>,
 ) {
     let open = if comparison.strategies.len() == 1 { " open" } else { "" };
     let makespan = result.metrics.makespan_s.filter(|v| v.is_finite());
@@ -29,12 +29,12 @@ pub(super) fn section(
     out.push_str("<p>Files:");
     let curve = !result.gpu_curve.is_empty();
     let files = [
-        ("performance_metrics.txt", true),
-        ("metrics.json", true),
-        ("gpu_curve.csv", curve),
-        ("assignments.csv", has_assignments),
+        Some("performance_metrics.txt"),
+        Some("metrics.json"),
+        curve.then_some("gpu_curve.csv"),
+        assignments,
     ];
-    for (file, _) in files.iter().filter(|(_, there)| *there) {
+    for file in files.into_iter().flatten() {
         out.push_str(&format!(" <a href=\"{folder}{file}\">{file}</a>"));
     }
     out.push_str("</p>\n");

@@ -10,17 +10,17 @@
 //!
 //! `palette` holds the colours, `text` measures and draws letters.
 
-mod axis;
+pub(crate) mod axis;
 mod bars;
 mod gantt;
-mod gpu_curve;
+pub(crate) mod gpu_curve;
 mod load;
-mod palette;
+pub(crate) mod palette;
 mod png;
-mod scene;
+pub(crate) mod scene;
 mod series;
-mod svg;
-mod text;
+pub(crate) mod svg;
+pub(crate) mod text;
 mod wait_cdf;
 
 use std::fs;
@@ -38,7 +38,7 @@ use text::Fonts;
 #[derive(Debug)]
 pub(crate) struct Plot {
     /// The name of its files, without extension.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// What it shows.
     pub(crate) caption: String,
     /// SVG markup for the page.
@@ -56,8 +56,7 @@ pub(crate) struct Drawn {
 
 /// Draws every plot into its files below `dir`, whose folders exist.
 pub(crate) fn write(comparison: &Comparison, dir: &Path) -> Result<Drawn, ReportError> {
-    let fonts = Fonts::new()
-        .map_err(|error| ReportError::Draw { path: dir.to_owned(), reason: format!("font: {error}") })?;
+    let fonts = fonts(dir)?;
     let mut jobs: Vec<Job<'_>> = Vec::new();
     if !comparison.strategies.is_empty() {
         jobs.extend([Job::Makespan, Job::Turnaround, Job::WaitCdf]);
@@ -133,15 +132,23 @@ impl Job<'_> {
             }
             _ => dir.to_owned(),
         };
-        let scene = self.scene(comparison, fonts);
-        let path = folder.join(format!("{}.svg", self.name()));
-        fs::write(&path, svg::markup(&scene, Place::File))
-            .map_err(|source| ReportError::write(&path, source))?;
-        let path = folder.join(format!("{}.png", self.name()));
-        let bytes =
-            png::encode(&scene, fonts).map_err(|reason| ReportError::Draw { path: path.clone(), reason })?;
-        fs::write(&path, bytes).map_err(|source| ReportError::write(&path, source))?;
-        let markup = svg::markup(&scene, Place::Page);
-        Ok(Plot { name: self.name(), caption: scene.description, markup })
+        store(self.scene(comparison, fonts), &folder, self.name(), fonts)
     }
+}
+
+/// Writes a picture into `folder` as SVG and PNG, and returns it as the page embeds it.
+pub(crate) fn store(scene: Scene, folder: &Path, name: &str, fonts: &Fonts) -> Result<Plot, ReportError> {
+    let path = folder.join(format!("{name}.svg"));
+    fs::write(&path, svg::markup(&scene, Place::File)).map_err(|source| ReportError::write(&path, source))?;
+    let path = folder.join(format!("{name}.png"));
+    let bytes =
+        png::encode(&scene, fonts).map_err(|reason| ReportError::Draw { path: path.clone(), reason })?;
+    fs::write(&path, bytes).map_err(|source| ReportError::write(&path, source))?;
+    let markup = svg::markup(&scene, Place::Page);
+    Ok(Plot { name: name.to_owned(), caption: scene.description, markup })
+}
+
+/// The faces, or an error that names the folder whose pictures want them.
+pub(crate) fn fonts(dir: &Path) -> Result<Fonts, ReportError> {
+    Fonts::new().map_err(|error| ReportError::Draw { path: dir.to_owned(), reason: format!("font: {error}") })
 }

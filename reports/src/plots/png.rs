@@ -53,6 +53,7 @@ impl Painter<'_> {
             }
             Shape::Line { points, stroke } => self.line(points, *stroke),
             Shape::Under { points, base, fill } => self.under(points, *base, color(*fill)),
+            Shape::Band { upper, lower, fill } => self.band(upper, lower, color(*fill)),
             Shape::Cells { area, columns, levels } => self.cells(*area, *columns, levels),
             Shape::Text(text) => self.text(text),
         }
@@ -120,6 +121,22 @@ impl Painter<'_> {
             let (top, bottom) = (pixels(pair[0].1.max(pair[1].1)), pixels(base));
             if right > left && bottom > top {
                 self.rect((left, top), (right, bottom), &color.mix(0.16), true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Column by column, so that no pixel is covered twice.
+    fn band(&mut self, upper: &[(f64, f64)], lower: &[(f64, f64)], color: RGBColor) -> Drawn {
+        for (above, below) in upper.windows(2).zip(lower.windows(2)) {
+            let (left, right) = (pixels(above[0].0), pixels(above[1].0));
+            let at = |pair: &[(f64, f64)], share: f64| pair[0].1 + (pair[1].1 - pair[0].1) * share;
+            for x in left..right {
+                let share = (f64::from(x - left) + 0.5) / f64::from(right - left);
+                let (top, bottom) = (pixels(at(above, share)), pixels(at(below, share)));
+                if bottom > top {
+                    self.rect((x, top), (x + 1, bottom), &color.mix(0.16), true)?;
+                }
             }
         }
         Ok(())

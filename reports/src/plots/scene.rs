@@ -130,6 +130,8 @@ pub(crate) enum Shape {
     Line { points: Vec<(f64, f64)>, stroke: Stroke },
     /// The area between a stair of points and a horizontal, lightly filled.
     Under { points: Vec<(f64, f64)>, base: f64, fill: Ink },
+    /// The area between two lines that share their x, lightly filled.
+    Band { upper: Vec<(f64, f64)>, lower: Vec<(f64, f64)>, fill: Ink },
     /// A grid of cells, row by row, each a level of the colour map.
     Cells { area: Area, columns: usize, levels: Vec<u8> },
     /// A line of text.

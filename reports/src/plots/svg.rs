@@ -48,6 +48,7 @@ fn write_scene(out: &mut String, scene: &Scene, place: Place) -> std::fmt::Resul
             }
             Shape::Line { points, stroke } => line(out, points, *stroke, place),
             Shape::Under { points, base, fill } => under(out, points, *base, *fill, place),
+            Shape::Band { upper, lower, fill } => band(out, upper, lower, *fill, place),
             Shape::Cells { area, columns, levels } => cells(out, *area, *columns, levels),
             Shape::Text(text) => write_text(out, text, place),
         }?;
@@ -98,6 +99,17 @@ fn under(out: &mut String, points: &[(f64, f64)], base: f64, fill: Ink, place: P
     let Some(first) = points.first() else { return Ok(()) };
     let d = format!("{}V{}H{}Z", path(points), num(base), num(first.0));
     write!(out, "<path d=\"{d}\"{} fill-opacity=\".16\"/>", paint("fill", fill, place))
+}
+
+fn band(
+    out: &mut String,
+    upper: &[(f64, f64)],
+    lower: &[(f64, f64)],
+    fill: Ink,
+    place: Place,
+) -> std::fmt::Result {
+    let around: Vec<_> = upper.iter().chain(lower.iter().rev()).copied().collect();
+    write!(out, "<path d=\"{}Z\"{} fill-opacity=\".16\"/>", path(&around), paint("fill", fill, place))
 }
 
 /// One path a level, its cells merged along rows.
@@ -197,4 +209,14 @@ fn num(value: f64) -> String {
 /// A scale factor, finer.
 fn fine(value: f64) -> String {
     crate::format::trimmed(value, 6)
+}
+
+/// A short sample of a stroke for use in text on the page; what it stands for is written beside it.
+pub(crate) fn key(stroke: Stroke) -> String {
+    let mut out =
+        "<svg class=\"key\" viewBox=\"0 0 26 8\" width=\"26\" height=\"8\" aria-hidden=\"true\">".to_owned();
+    let wide = Stroke { width: 3.0, ..stroke };
+    // Writing to a string cannot fail.
+    let _ = line(&mut out, &[(0.0, 4.0), (26.0, 4.0)], wide, Place::Page);
+    out + "</svg>"
 }

@@ -5,6 +5,8 @@ use cloudai_sim::result::{
     CdfPoint, Comparison, GanttBar, LoadRow, Metrics, Skipped, StrategyKind, StrategyResult, Timeline,
 };
 
+pub(crate) mod sweep;
+
 /// A small linear congruential generator: enough for pictures.
 struct Random(u64);
 

@@ -1,9 +1,11 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use cloudai_sim::oracle::Objective;
+use cloudai_sim::sweep::Shard;
 use cloudai_workloads::Estimates;
 
 /// Compares scheduling strategies on a workload: simulates, measures, reports.
@@ -21,6 +23,12 @@ pub(crate) enum Command {
     /// Run strategies on a scenario and report how they compare
     #[command(after_help = SIMULATE_EXAMPLES)]
     Simulate(SimulateArgs),
+    /// Run an experiment of many cells: scenarios x strategies x seeds x whatever its file varies
+    #[command(after_help = SWEEP_HELP)]
+    Sweep(SweepArgs),
+    /// Search the parameters of a strategy for an objective, and judge them on scenarios that the search never saw
+    #[command(after_help = TUNE_HELP)]
+    Tune(TuneArgs),
     /// Find the best schedule of a small scenario, and prove how good any can be
     #[command(after_help = ORACLE_EXAMPLES)]
     Oracle(OracleArgs),
@@ -37,12 +45,12 @@ pub(crate) enum Command {
     #[command(after_help = crate::commands::preset_help())]
     Generate(GenerateArgs),
     /// Turn a published trace into a scenario
-    #[command(subcommand)]
+    #[command(subcommand, after_help = IMPORT_EXAMPLES)]
     Import(ImportCommand),
     /// Render a report again from its stored results
     #[command(after_help = "Example:\n  cloudai report out/mixed-100x5")]
     Report {
-        /// A folder that `cloudai simulate` has written
+        /// A folder that `cloudai simulate` or `cloudai sweep` has written
         dir: PathBuf,
         /// Leave the plots out
         #[arg(long)]
@@ -50,7 +58,7 @@ pub(crate) enum Command {
     },
     /// Print a completion script for a shell
     #[command(
-        after_help = "Example:\n  cloudai completions bash > ~/.local/share/bash-completion/completions/cloudai"
+        after_help = "Examples:\n  cloudai completions bash > ~/.local/share/bash-completion/completions/cloudai\n  cloudai completions zsh > ~/.zfunc/_cloudai"
     )]
     Completions {
         /// The shell
@@ -62,7 +70,8 @@ const SIMULATE_EXAMPLES: &str = "Examples:
   cloudai simulate workloads/mixed-100x5
   cloudai simulate workloads/ml-60x4 --strategy all --baseline fcfs
   cloudai simulate my-scenario --strategy 'ai(window=64),greedy' --set startup_latency_s=2
-  cloudai simulate --tasks jobs.csv --workers nodes.csv --estimates exact --out report";
+  cloudai simulate --tasks jobs.csv.gz --workers nodes.csv --estimates exact --out report
+  cloudai simulate my-scenario --strategy easy --assignments parquet --no-plots";
 
 /// `cloudai simulate`.
 #[derive(Debug, Args)]
@@ -77,7 +86,7 @@ pub(crate) struct SimulateArgs {
     /// The workers, instead of a folder
     #[arg(long, value_name = "FILE", requires = "tasks")]
     pub(crate) workers: Option<PathBuf>,
-    /// Strategies to run: names, perhaps with (param=value,...), or `all` [default: the seven and fcfs]
+    /// Strategies to run: names, perhaps with (param=value,...), @FILE for a preset, or `all` [default: the seven and fcfs]
     #[arg(long, short, value_name = "SPEC[,SPEC...]")]
     pub(crate) strategy: Vec<String>,
     /// The strategy that the others are compared with [default: greedy, if it runs]
@@ -104,12 +113,131 @@ pub(crate) struct SimulateArgs {
     /// Runs at a time [default: one a core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
+    /// Write who ran where and when as csv or parquet, or not at all
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = AssignmentsArg::Csv)]
+    pub(crate) assignments: AssignmentsArg,
     /// Leave the plots out
     #[arg(long)]
     pub(crate) no_plots: bool,
     /// Print the metrics as JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+const SWEEP_HELP: &str = "Results go to DIR: a line a cell in a journal as cells end, and results.csv with a report when all have. Run again, it goes on where
+it was stopped, whatever stopped it. docs/sweep.md describes the file and the results.
+
+Exit codes: 0 every cell ran or was skipped, 1 some failed, 2 wrong usage or input, 130 interrupted
+
+Examples:
+  cloudai sweep workloads/experiments/loads.toml --dry-run
+  cloudai sweep workloads/experiments/loads.toml --out out/loads
+  cloudai sweep loads.toml --out /shared/loads --shard 3/16 --jobs 1
+  cloudai sweep loads.toml --out /shared/loads --engine slurm --slurm-partition short --slurm-option=--time=60";
+
+/// `cloudai sweep`.
+#[derive(Debug, Args)]
+pub(crate) struct SweepArgs {
+    /// The file that describes the experiment
+    pub(crate) experiment: PathBuf,
+    /// Where the results go, or are
+    #[arg(long, short, value_name = "DIR", required_unless_present = "dry_run")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the cells instead of running them
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Cells that run at the same time [default: one a core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Memory that workloads and runs may take together [default: the experiment's memory_mb, or 4096]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub(crate) memory_mb: Option<u64>,
+    /// Run only the cells whose number modulo N is I, into a journal of their own
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
+    /// Where the cells run: `local`, here, or `slurm`, as a job array that is followed until it has ended
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = Engine::Local, hide_possible_values = true)]
+    pub(crate) engine: Engine,
+    /// With slurm: the partition [default: the cluster's]
+    #[arg(long, value_name = "NAME", help_heading = "Slurm")]
+    pub(crate) slurm_partition: Option<String>,
+    /// With slurm: array tasks of the job [default: as many as take about three minutes each, by what
+    /// cells cost]
+    #[arg(long, value_name = "N", help_heading = "Slurm", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) slurm_array_size: Option<u32>,
+    /// With slurm: an option of sbatch, such as --time=60; may be given several times
+    #[arg(long, value_name = "TEXT", help_heading = "Slurm", allow_hyphen_values = true)]
+    pub(crate) slurm_option: Vec<String>,
+    /// What an array task runs: the cells that this list gives to a part, and no others
+    #[arg(long, value_name = "FILE", help_heading = "Slurm", requires = "part", conflicts_with_all = ["shard", "dry_run", "retry_failed"])]
+    pub(crate) cells: Option<PathBuf>,
+    /// The part of the list
+    #[arg(long, value_name = "I", help_heading = "Slurm", requires = "cells")]
+    pub(crate) part: Option<u32>,
+    /// Run cells that have failed once more
+    #[arg(long)]
+    pub(crate) retry_failed: bool,
+    /// Leave the plots out
+    #[arg(long)]
+    pub(crate) no_plots: bool,
+}
+
+/// How the assignments of a run are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AssignmentsArg {
+    // `assignments.csv`.
+    Csv,
+    // `assignments.parquet`.
+    #[cfg(feature = "parquet")]
+    Parquet,
+    // No such file.
+    None,
+}
+
+/// Where the cells of a sweep run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Engine {
+    // Here.
+    Local,
+    // On the cluster that Slurm manages.
+    Slurm,
+}
+
+const TUNE_HELP: &str =
+    "DIR/preset.toml names the parameters found: cloudai simulate SCENARIO --strategy @DIR/preset.toml.
+DIR/trials.csv has every candidate, DIR/heldout/index.html the report of the held-out runs.
+Run again, it goes on where it was stopped. docs/tuning.md describes the file, the search and the
+verdict.
+
+Exit codes: 0 it ended, whatever the verdict, 1 it failed, 2 wrong usage or input, 130 interrupted
+
+Examples:
+  cloudai tune workloads/experiments/tune-ai.toml --out out/tune-ai
+  cloudai tune mine.toml --out out/mine --budget 5000 --seed 7 --jobs 8";
+
+/// `cloudai tune`.
+#[derive(Debug, Args)]
+pub(crate) struct TuneArgs {
+    /// The file that describes the tuning
+    pub(crate) tuning: PathBuf,
+    /// Where the results go, or are
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Seed of the search [default: the file's, or 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Training runs that the search may take [default: the file's, or 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) budget: Option<u32>,
+    /// Runs at a time [default: one a core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Memory that workloads and runs may take together [default: the file's memory_mb, or 4096]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    pub(crate) memory_mb: Option<u64>,
+    /// Leave the plots of the held-out report out
+    #[arg(long)]
+    pub(crate) no_plots: bool,
 }
 
 const VALIDATE_HELP: &str = "Rules:
@@ -130,7 +258,7 @@ Examples:
 /// `cloudai validate`.
 #[derive(Debug, Args)]
 pub(crate) struct ValidateArgs {
-    /// The schedule: an assignments.csv, or any CSV with task_id, start_s, end_s, and worker_id if there are several (also .gz)
+    /// The schedule: an assignments.csv, or any CSV with task_id, start_s, end_s, and worker_id if there are several (also .gz, .zst)
     pub(crate) assignments: PathBuf,
     /// The scenario that it is of: a folder with tasks.csv and workers.csv
     #[arg(long, value_name = "DIR", required_unless_present_all = ["tasks", "workers"], conflicts_with_all = ["tasks", "workers"])]
@@ -191,8 +319,8 @@ pub(crate) struct OracleArgs {
     #[arg(long, value_name = "N", default_value_t = 2_000_000)]
     pub(crate) nodes: u64,
     /// End the search after this wall time; what is found then depends on the machine
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) time_limit: Option<f64>,
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = time_limit)]
+    pub(crate) time_limit: Option<Duration>,
     /// Seed of the local search [default: the scenario's, or 0]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -211,6 +339,11 @@ pub(crate) struct OracleArgs {
     /// Print what was found as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn time_limit(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse().ok().filter(|seconds| (1e-3..=1e9).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or("expected seconds, from 0.001 to 10^9")
 }
 
 /// `cloudai generate`.
@@ -232,11 +365,16 @@ pub(crate) struct GenerateArgs {
     pub(crate) out: PathBuf,
 }
 
+const IMPORT_EXAMPLES: &str = "Examples:
+  cloudai import swf KTH-SP2-1996-2.1-cln.swf.gz --out kth
+  cloudai import openb --nodes openb_node_list_gpu_node.csv --pods openb_pod_list_default.csv --out openb
+  cloudai import wfcommons montage-chameleon-2mass-01d-001.json --machines 8 --out montage";
+
 /// `cloudai import`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImportCommand {
     /// A log in the Standard Workload Format (Parallel Workloads Archive)
-    #[command(after_help = "Example:\n  cloudai import swf KTH-SP2-1996-2.1-cln.swf --out kth")]
+    #[command(after_help = "Example:\n  cloudai import swf KTH-SP2-1996-2.1-cln.swf.gz --out kth")]
     Swf {
         /// The log
         log: PathBuf,

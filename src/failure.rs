@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use cloudai_reports::ReportError;
 use cloudai_schedulers::RegistryError;
 use cloudai_sim::SimError;
+use cloudai_sim::sweep::SweepError;
 use cloudai_sim::validate::{UnknownRule, ValidateError};
 use cloudai_workloads::{Problems, SettingError};
 
@@ -51,9 +52,21 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
         }
         _ => {}
     }
+    match error.downcast_ref::<SweepError>() {
+        Some(SweepError::Run(SimError::Interrupted)) => return ExitCode::from(130),
+        Some(SweepError::Input(_) | SweepError::Foreign { .. } | SweepError::List { .. }) => {
+            return ExitCode::from(2);
+        }
+        Some(SweepError::Slurm(error)) if error.is_usage() => return ExitCode::from(2),
+        _ => {}
+    }
     // A folder that holds no report is wrong input; one that cannot be read or written is a failure.
-    if let Some(ReportError::NoReport { .. } | ReportError::Parse { .. } | ReportError::Folder { .. }) =
-        error.downcast_ref::<ReportError>()
+    if let Some(
+        ReportError::NoReport { .. }
+        | ReportError::Parse { .. }
+        | ReportError::Table { .. }
+        | ReportError::Folder { .. },
+    ) = error.downcast_ref::<ReportError>()
     {
         return ExitCode::from(2);
     }

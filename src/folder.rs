@@ -90,7 +90,13 @@ fn not_a_report(place: &Path, entries: fs::ReadDir) -> Option<String> {
         return Some("no report.json of ours in it".to_owned());
     };
     let files = ["report.json", "timing.json", "comparison.csv", "index.html", "oracle.json"];
-    let in_strategy = ["assignments.csv", "metrics.json", "performance_metrics.txt", "gpu_curve.csv"];
+    let in_strategy = [
+        "assignments.csv",
+        "assignments.parquet",
+        "metrics.json",
+        "performance_metrics.txt",
+        "gpu_curve.csv",
+    ];
     for entry in entries {
         let Ok(name) = entry.map(|entry| entry.file_name()) else {
             return Some("it cannot be read".to_owned());

@@ -6,16 +6,18 @@ mod oracle;
 mod scenario;
 mod simulate;
 mod strategies;
+mod sweep;
+mod tune;
 mod validate;
 
-use std::io::Write as _;
+use std::io::{IsTerminal, Write as _};
 use std::path::Path;
 
 pub(crate) use generate::preset_help;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
-use cloudai_reports::Options;
+use cloudai_reports::{Options, TableStyle};
 use cloudai_schedulers::Registry;
 
 use crate::cli::{Cli, Command};
@@ -25,6 +27,8 @@ pub(crate) fn run(command: Command) -> Result<()> {
     let registry = Registry::builtin();
     match command {
         Command::Simulate(args) => simulate::run(&args, &registry),
+        Command::Sweep(args) => sweep::run(&args, &registry),
+        Command::Tune(args) => tune::run(&args, &registry),
         Command::Validate(args) => validate::run(&args),
         Command::Oracle(args) => oracle::run(&args, &registry),
         Command::Generate(args) => generate::run(&args),
@@ -39,6 +43,14 @@ pub(crate) fn run(command: Command) -> Result<()> {
     }
 }
 
+/// Colours and width of tables on stdout.
+fn table_style() -> TableStyle {
+    let color =
+        std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(80);
+    TableStyle::new(color, width)
+}
+
 /// Prints results on stdout.
 fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
@@ -47,6 +59,9 @@ fn print(text: &str) -> Result<()> {
 
 /// Renders a report again, in its place.
 fn report(dir: &Path, plots: bool) -> Result<()> {
+    if dir.join(cloudai_reports::sweep::RESULTS).is_file() {
+        return sweep::render(&cloudai_reports::sweep::load(dir)?, dir, plots);
+    }
     let comparison = cloudai_reports::load(dir)?;
     cloudai_reports::write(&comparison, dir, &Options::default().with_plots(plots))?;
     crate::failure::tell(format_args!("report: {}", dir.join("index.html").display()));

@@ -1,7 +1,6 @@
 //! `cloudai oracle`.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use cloudai_reports::Options as ReportOptions;
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 use super::print;
 use super::scenario::{Overrides, location};
 use crate::cli::OracleArgs;
-use crate::failure::{Usage, tell};
+use crate::failure::tell;
 use crate::folder::Draft;
 use crate::interrupt;
 
@@ -27,7 +26,7 @@ pub(super) fn run(args: &OracleArgs, registry: &Registry) -> Result<()> {
     options.objective = args.objective;
     options.schedules = args.schedules;
     options.nodes = args.nodes;
-    options.time_limit = args.time_limit.map(time_limit).transpose()?;
+    options.time_limit = args.time_limit;
     options.stop = Some(stop);
     let place = location(args.scenario.as_ref(), args.tasks.as_ref(), args.workers.as_ref());
     let scenario = Scenario::check(&place)?;
@@ -63,11 +62,6 @@ pub(super) fn run(args: &OracleArgs, registry: &Registry) -> Result<()> {
     print(&words(&solution, &settings.name))
 }
 
-fn time_limit(seconds: f64) -> Result<Duration> {
-    let limit = Duration::try_from_secs_f64(seconds).ok().filter(|limit| !limit.is_zero());
-    limit.ok_or_else(|| Usage(format!("--time-limit {seconds}: expected seconds, more than 0")).into())
-}
-
 /// What `oracle.json` holds.
 fn told(solution: &Solution, scenario: &Scenario, settings: &Settings, seed: u64) -> Value {
     json!({
@@ -94,6 +88,12 @@ fn write(file: &Path, told: &Value) -> Result<()> {
     std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
+/// Seconds to the microsecond, without zeros at the end: a mean has more digits than it is worth. A bound is rounded down.
+fn seconds(value: f64, round: fn(f64) -> f64) -> String {
+    let text = format!("{:.6}", round(value * 1e6) / 1e6);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 fn words(solution: &Solution, name: &str) -> String {
     let gap = match solution.gap() {
         _ if solution.is_optimal() => "1: optimal".to_owned(),
@@ -108,14 +108,27 @@ fn words(solution: &Solution, name: &str) -> String {
          Known beforehand: {FOREKNOWLEDGE}\n",
         solution.objective,
         solution.tasks,
-        solution.best_s(),
+        seconds(solution.best_s(), f64::round),
         solution.schedules,
         solution.nodes,
-        solution.bound_s(),
+        seconds(solution.bound_s(), f64::floor),
         solution.proof.about(),
     );
     if !solution.reproducible {
         text.push_str("A time limit was set: another run may find something else.\n");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds;
+
+    #[test]
+    fn seconds_have_at_most_six_decimals() {
+        assert_eq!(seconds(12.333_333_333_333_334, f64::round), "12.333333");
+        assert_eq!(seconds(0.1 + 0.2, f64::round), "0.3");
+        assert_eq!(seconds(3.938_259_51, f64::floor), "3.938259");
+        assert_eq!(seconds(100.0, f64::floor), "100");
+    }
 }

@@ -1,18 +1,19 @@
 //! `cloudai simulate`.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cloudai_reports::{Options as ReportOptions, TableStyle};
+use cloudai_reports::Options as ReportOptions;
 use cloudai_schedulers::{Registry, StrategySpec};
+use cloudai_sim::observers::assignments::AssignmentsFormat;
 use cloudai_sim::oracle::Options;
+use cloudai_sim::tune::read_preset;
 use cloudai_sim::{Experiment, Run};
 use cloudai_workloads::Scenario;
 
-use super::print;
 use super::scenario::{Overrides, location};
-use crate::cli::SimulateArgs;
+use super::{print, table_style};
+use crate::cli::{AssignmentsArg, SimulateArgs};
 use crate::failure::tell;
 use crate::folder::Draft;
 use crate::interrupt;
@@ -25,7 +26,7 @@ const DEFAULT: [&str; 8] =
 pub(super) fn run(args: &SimulateArgs, registry: &Registry) -> Result<()> {
     let stop = interrupt::flag()?;
     let mut strategies = strategies(&args.strategy, registry)?;
-    let baseline = baseline(args.baseline.as_deref(), &mut strategies)?;
+    let baseline = baseline(args.baseline.as_deref(), &mut strategies, registry)?;
     check(&strategies, registry)?;
     let place = location(args.scenario.as_ref(), args.tasks.as_ref(), args.workers.as_ref());
     let scenario = Scenario::check(&place)?;
@@ -45,13 +46,19 @@ pub(super) fn run(args: &SimulateArgs, registry: &Registry) -> Result<()> {
     let mut experiment = Experiment::new(&scenario, &settings, registry, &strategies);
     experiment.baseline = baseline.as_ref();
     experiment.out = Some(draft.path());
+    experiment.assignments = match args.assignments {
+        AssignmentsArg::Csv => AssignmentsFormat::Csv,
+        #[cfg(feature = "parquet")]
+        AssignmentsArg::Parquet => AssignmentsFormat::Parquet,
+        AssignmentsArg::None => AssignmentsFormat::None,
+    };
     experiment.stop = Some(stop);
     if args.oracle {
         let mut options = Options::default();
         (options.seed, options.stop) = (settings.seed, Some(stop));
         experiment.oracle = Some(options);
     }
-    let progress = Progress::start(scenario.tasks * strategies.len() as u64);
+    let progress = Progress::start(scenario.tasks * strategies.len() as u64, "tasks");
     experiment.ended = Some(progress.count());
     let run = with_jobs(args.jobs, || cloudai_sim::compare(&experiment))??;
     drop(progress);
@@ -78,7 +85,7 @@ fn strategies(asked: &[String], registry: &Registry) -> Result<Vec<StrategySpec>
     let asked: Vec<&str> =
         if asked.is_empty() { DEFAULT.to_vec() } else { asked.iter().map(String::as_str).collect() };
     for list in asked {
-        for spec in StrategySpec::parse_list(list)? {
+        for spec in listed(list, registry)? {
             if spec.name == "all" && spec.params.is_empty() {
                 let all = registry
                     .iter()
@@ -94,12 +101,35 @@ fn strategies(asked: &[String], registry: &Registry) -> Result<Vec<StrategySpec>
     Ok(specs)
 }
 
+/// The specs of a list; `@FILE` in it, which may have no comma, stands for the spec of a preset.
+fn listed(list: &str, registry: &Registry) -> Result<Vec<StrategySpec>> {
+    if !list.split(',').any(|piece| piece.trim_start().starts_with('@')) {
+        return Ok(StrategySpec::parse_list(list)?);
+    }
+    // A preset takes the place of its file, and the list is read as any other.
+    let mut pieces = Vec::new();
+    for piece in list.split(',') {
+        pieces.push(match piece.trim().strip_prefix('@') {
+            Some(file) => read_preset(Path::new(file), registry)?.to_string(),
+            None => piece.to_owned(),
+        });
+    }
+    Ok(StrategySpec::parse_list(&pieces.join(","))?)
+}
+
 /// The baseline: as asked, and then it runs too; else greedy if it runs.
-fn baseline(asked: Option<&str>, strategies: &mut Vec<StrategySpec>) -> Result<Option<StrategySpec>> {
+fn baseline(
+    asked: Option<&str>,
+    strategies: &mut Vec<StrategySpec>,
+    registry: &Registry,
+) -> Result<Option<StrategySpec>> {
     let Some(asked) = asked else {
         return Ok(strategies.iter().find(|spec| spec.name == "greedy").cloned());
     };
-    let spec: StrategySpec = asked.parse()?;
+    let spec: StrategySpec = match asked.trim().strip_prefix('@') {
+        Some(file) => read_preset(Path::new(file), registry)?,
+        None => asked.parse()?,
+    };
     if !strategies.contains(&spec) {
         strategies.push(spec.clone());
     }
@@ -133,8 +163,5 @@ fn show(args: &SimulateArgs, run: &Run) -> Result<()> {
         let metrics: Vec<_> = run.comparison.strategies.iter().map(|result| &result.metrics).collect();
         return print(&format!("{}\n", serde_json::to_string_pretty(&metrics)?));
     }
-    let color =
-        std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(80);
-    print(&cloudai_reports::table(&run.comparison, TableStyle::new(color, width)))
+    print(&cloudai_reports::table(&run.comparison, table_style()))
 }

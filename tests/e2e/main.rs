@@ -3,6 +3,9 @@
 //! - `support`: running the binary, scenarios, folders
 //! - `simulate`: what a good run prints and leaves; `report`: rendering again
 //! - `validate`: schedules that hold and that do not
+//! - `sweep`: experiments of many cells, killed, resumed, sharded, refused
+//! - `slurm`: the same on a cluster of Slurm, which `cluster` starts, with nodes that are killed
+//! - `tune`: parameters searched, presets, and what is refused
 //! - `bad_input`: what is refused, with which message; `folders`: where results go and where not
 //! - `failures`: workers that fail, and what is refused about them
 //! - `interrupted`: signals; `streams`: closed pipes, full disks, colours; `text`: snapshots of help and tables
@@ -10,6 +13,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test panics where something is amiss")]
 
 mod bad_input;
+#[cfg(target_os = "linux")]
+mod cluster;
 mod failures;
 mod folders;
 #[cfg(unix)]
@@ -17,7 +22,11 @@ mod interrupted;
 mod oracle;
 mod report;
 mod simulate;
+#[cfg(target_os = "linux")]
+mod slurm;
 mod streams;
 mod support;
+mod sweep;
 mod text;
+mod tune;
 mod validate;

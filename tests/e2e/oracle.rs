@@ -61,6 +61,20 @@ fn what_it_cannot_take_is_wrong_input() {
     let ran = place.run(&["oracle", "s"]);
     assert_eq!(ran.code, Some(2), "{}", ran.err);
     assert!(ran.err.contains("the oracle cannot take this scenario: the scenario has gangs"), "{}", ran.err);
-    let ran = place.run(&["oracle", "s", "--time-limit", "-1"]);
-    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    for limit in ["-1", "0", "1e300", "1e-300", "nan", "inf", "soon"] {
+        let ran = place.run(&["oracle", "s", "--time-limit", limit]);
+        assert_eq!(ran.code, Some(2), "{}", ran.err);
+        let told = format!("'{limit}' for '--time-limit <SECONDS>': expected seconds, from 0.001 to 10^9");
+        assert!(ran.err.contains(&told), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_comparison_goes_on_without_an_oracle_that_refuses() {
+    let place = Place::new();
+    place.write("s/tasks.csv", "task_id,arrival_s,duration_s,replicas\na,0,1,2\n");
+    place.write("s/workers.csv", "worker_id,total_cpu,total_memory,total_storage,total_gpu\nw,4,8,100,0\n");
+    let ran = place.good(&["simulate", "s", "--oracle", "-s", "fcfs", "--no-plots"]);
+    assert!(ran.out.contains("Skipped oracle: the scenario has gangs"), "{}", ran.out);
+    assert!(!ran.out.contains("Shortest makespan known"), "{}", ran.out);
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Place, bundled, files};
 
 /// Keys that `metrics.json` always has.
-const KEYS: [&str; 46] = [
+const KEYS: [&str; 47] = [
     "makespan_s",
     "mean_wait_s",
     "p50_wait_s",
@@ -52,6 +52,7 @@ const KEYS: [&str; 46] = [
     "estimates",
     "version",
     "scenario_hash",
+    "p99_bounded_slowdown",
 ];
 
 /// The seven and fcfs.
@@ -267,4 +268,38 @@ fn generated_scenarios_run() {
         std::fs::remove_dir_all(place.path("again")).unwrap();
         place.good(&["simulate", preset, "--strategy", "fcfs,ai", "--no-plots"]);
     }
+}
+
+#[test]
+fn assignments_are_csv_or_parquet_or_left_out() {
+    let place = Place::new();
+    let scenario = bundled("mixed-100x5");
+    let simulate = |format: &str| {
+        let ran = place.run(&[
+            "simulate",
+            &scenario,
+            "-s",
+            "fcfs",
+            "--no-plots",
+            "--assignments",
+            format,
+            "-o",
+            "r",
+        ]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let page = std::fs::read_to_string(place.path("r/index.html")).unwrap();
+        let file = |name: &str| {
+            let there = place.path("r/fcfs").join(name).exists();
+            assert_eq!(page.contains(&format!("href=\"fcfs/{name}\"")), there, "{format} {name}");
+            there
+        };
+        (file("assignments.csv"), file("assignments.parquet"))
+    };
+    if cfg!(feature = "parquet") {
+        assert_eq!(simulate("parquet"), (false, true));
+        let bytes = std::fs::read(place.path("r/fcfs/assignments.parquet")).unwrap();
+        assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+    }
+    assert_eq!(simulate("none"), (false, false), "a report with Parquet is replaced, too");
+    assert_eq!(simulate("csv"), (true, false));
 }

@@ -10,6 +10,8 @@ fn help() {
     for command in [
         "",
         "simulate",
+        "sweep",
+        "tune",
         "validate",
         "strategies",
         "generate",
@@ -32,6 +34,8 @@ fn every_command_has_an_example_in_its_help() {
     let place = Place::new();
     for command in [
         "simulate",
+        "sweep",
+        "tune",
         "validate",
         "strategies",
         "generate",

@@ -89,7 +89,8 @@ fn machines_get_json() {
 fn wrong_usage_and_input_end_with_2() {
     let place = place("task_id,start_s,end_s\nrunning,zero,10\nwide,1,\n");
     for (more, expected) in [
-        (&["--rules", "fifo"][..], "error: unknown rule 'fifo'; expected some of fcfs, easy, conservative, "),
+        (&["--rules", ""][..], "error: unknown rule ''; expected some of fcfs, easy, "),
+        (&["--rules", "fifo"], "error: unknown rule 'fifo'; expected some of fcfs, easy, conservative, "),
         (&[], "error: theirs.csv:2: start_s: \"zero\": is not a number; expected seconds, 0 to 10^11\n"),
         (&["--estimates", "none", "--rules", "easy"], "error: theirs.csv:2: start_s"),
         (&["--set", "seed"], "error: --set seed: expected KEY=VALUE"),
@@ -119,5 +120,6 @@ fn a_packed_schedule_is_unpacked() {
     std::fs::write(place.path("theirs.csv.gz"), &bytes[..bytes.len() / 2]).unwrap();
     let ran = place.run(&["validate", "theirs.csv.gz", "--scenario", "s"]);
     assert_eq!(ran.code, Some(2));
-    assert!(ran.err.starts_with("error: theirs.csv.gz: cannot be read"), "{}", ran.err);
+    assert!(ran.err.starts_with("error: theirs.csv.gz:"), "{}", ran.err);
+    assert!(ran.err.contains("cannot be read"), "{}", ran.err);
 }

@@ -111,8 +111,9 @@ fn bare_loop(tasks: &[(u64, u64)]) -> u64 {
     }
 }
 
-/// One run of a strategy, on tasks in memory.
-fn run(scenario: &Scenario, spec: &str, observer: &mut impl Observer) {
+/// One run of a strategy, on tasks in memory. Not inlined, so that a profiler can tell it from the preparations.
+#[inline(never)]
+fn simulate(scenario: &Scenario, spec: &str, observer: &mut impl Observer) {
     let parsed = spec.parse().expect("a valid spec");
     let mut strategy = Registry::builtin().build(&parsed).expect("a known strategy");
     let stats =
@@ -122,7 +123,7 @@ fn run(scenario: &Scenario, spec: &str, observer: &mut impl Observer) {
 
 fn with_metrics(scenario: &Scenario, spec: &str) {
     let mut metrics = MetricsObserver::new(scenario, &scenario.settings);
-    run(scenario, spec, &mut metrics);
+    simulate(scenario, spec, &mut metrics);
     black_box(metrics.metrics(spec));
 }
 
@@ -130,7 +131,7 @@ fn with_timelines(scenario: &Scenario, spec: &str) {
     let settings: &Settings = &scenario.settings;
     let timeline = TimelineObserver::new(&scenario.workers, scenario.first_arrival);
     let mut both = (MetricsObserver::new(scenario, settings), timeline);
-    run(scenario, spec, &mut both);
+    simulate(scenario, spec, &mut both);
     black_box(both.0.metrics(spec));
 }
 
@@ -173,12 +174,16 @@ fn main() {
     let case = |name, tasks, run: Box<dyn Fn()>| Case { name, tasks, run, best_s: f64::INFINITY };
     let mut cases = vec![
         case("limit: bare loop", tasks, Box::new(|| _ = black_box(bare_loop(&bare)))),
-        case("fcfs, 64 slots, no observer", tasks, Box::new(|| run(&pool, "fcfs", &mut ()))),
+        case("fcfs, 64 slots, no observer", tasks, Box::new(|| simulate(&pool, "fcfs", &mut ()))),
         case("fcfs, 64 slots, all metrics", tasks, Box::new(|| with_metrics(&pool, "fcfs"))),
         case("fcfs, 64 slots, all metrics and timelines", tasks, Box::new(|| with_timelines(&pool, "fcfs"))),
     ];
     if let Some(kth) = &kth {
-        cases.push(case("easy, KTH-SP2, no observer", kth.tasks, Box::new(|| run(kth, "easy", &mut ()))));
+        cases.push(case(
+            "easy, KTH-SP2, no observer",
+            kth.tasks,
+            Box::new(|| simulate(kth, "easy", &mut ())),
+        ));
         cases.push(case("easy, KTH-SP2, all metrics", kth.tasks, Box::new(|| with_metrics(kth, "easy"))));
     }
     cases.retain(|case| case.name.contains(&filter));

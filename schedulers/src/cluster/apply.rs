@@ -45,6 +45,25 @@ impl Cluster {
         self.take_in(spec.borrow())
     }
 
+    /// Lets the attempts of a task that holds nothing go on behind number `last`, for a driver that was restarted: attempts made
+    /// before are over, or are made again with their own numbers by assigning them anew in the order of their times.
+    ///
+    /// # Errors
+    /// [`EventError::UnknownTask`]; [`EventError::WrongState`] if the task holds resources or has ended;
+    /// [`EventError::StaleAttempt`] if `last` lies behind an attempt that was made already. The cluster is unchanged then.
+    pub fn continue_attempts(&mut self, task: TaskId, last: u32) -> Result<(), EventError> {
+        let record = self.tasks.get_mut(task).ok_or(EventError::UnknownTask(task))?;
+        if record.state.holds_resources() || record.state.is_terminal() {
+            return Err(EventError::WrongState { task, state: record.state });
+        }
+        if last < record.attempt {
+            return Err(EventError::StaleAttempt { task, attempt: last, current: record.attempt });
+        }
+        record.attempt = last;
+        self.version += 1;
+        Ok(())
+    }
+
     #[inline(always)]
     fn take_in(&mut self, spec: &TaskSpec) -> TaskId {
         let task = self.tasks.insert(spec);

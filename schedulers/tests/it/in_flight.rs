@@ -260,3 +260,37 @@ fn the_next_tenant_of_a_slot_avoids_nothing() {
     assert_eq!(next.slot(), task.slot());
     assert_eq!(live.cluster.view().first_fit(next), Some(WorkerId(0)));
 }
+
+#[test]
+fn a_restarted_driver_makes_a_running_attempt_again_under_its_number() {
+    // Two attempts were over before the restart, and the third runs since second 5.
+    let mut live = live(1);
+    live.cluster.continue_attempts(live.task, 2).unwrap();
+    live.cluster.advance(at(5)).unwrap();
+    live.assign(0).unwrap();
+    assert_eq!(live.effects(), [Effect::Start { task: live.task, attempt: 3 }]);
+    live.started(3).unwrap();
+
+    let stale = EventError::StaleAttempt { task: live.task, attempt: 2, current: 3 };
+    assert_eq!(live.completed(2), Err(stale));
+    live.completed(3).unwrap();
+    assert_eq!((live.state(), live.held()), (TaskState::Completed, 0));
+}
+
+#[test]
+fn attempts_go_on_from_a_higher_number_only_and_only_of_a_task_that_waits() {
+    let mut live = live(1);
+    live.cluster.continue_attempts(live.task, 7).unwrap();
+    let back = EventError::StaleAttempt { task: live.task, attempt: 6, current: 7 };
+    assert_eq!(live.cluster.continue_attempts(live.task, 6), Err(back));
+
+    live.assign(0).unwrap();
+    let assigned = EventError::WrongState { task: live.task, state: TaskState::Assigned };
+    assert_eq!(live.cluster.continue_attempts(live.task, 9), Err(assigned));
+    live.started(8).unwrap();
+    live.completed(8).unwrap();
+    let ended = EventError::WrongState { task: live.task, state: TaskState::Completed };
+    assert_eq!(live.cluster.continue_attempts(live.task, 9), Err(ended));
+    live.cluster.end_instant();
+    assert_eq!(live.cluster.continue_attempts(live.task, 9), Err(EventError::UnknownTask(live.task)));
+}

@@ -160,7 +160,7 @@ fn check_lists(cluster: &Cluster, listed: usize, bound: usize) -> Result<(), Vio
     let mut seen: HashSet<TaskId> = HashSet::new();
     for (id, worker) in cluster.worker_ids().zip(&cluster.workers) {
         let mut running_here = worker.running.to_vec();
-        if !worker.running.is_ordered() {
+        if worker.running.as_ordered().is_none() {
             running_here.sort_unstable();
         }
         if !running_here.is_sorted_by(|a, b| a < b) {
@@ -183,6 +183,7 @@ fn check_lists(cluster: &Cluster, listed: usize, bound: usize) -> Result<(), Vio
         running += worker.running.len();
         waiting += worker.lane.len();
     }
+    let listed = if cluster.lists_running { listed } else { 0 };
     if (running, waiting) != (listed, bound) {
         return fail(format!(
             "workers list {running} running and {waiting} bound tasks, there are {listed} and {bound}"
@@ -220,7 +221,7 @@ fn check_worker(cluster: &Cluster, id: WorkerId, fresh: &WorkerRecord) -> Result
     if (worker.room, &worker.devices) != (fresh.room, &fresh.devices) {
         return fail(format!("{id} has {:?} free, its tasks leave {:?}", worker.room, fresh.room));
     }
-    if worker.state == WorkerState::Lost && !(worker.running.is_empty() && worker.lane.is_empty()) {
+    if worker.state == WorkerState::Lost && !(cluster.running_on(id).is_empty() && worker.lane.is_empty()) {
         return fail(format!("{id} is lost and still has tasks"));
     }
     if cluster.rooms.room(id.index()) != worker.offered() {
@@ -252,6 +253,7 @@ mod tests {
                 best_fit: true,
                 committed_work: true,
                 expected_ends: true,
+                running_tasks: true,
                 recent_changes: true,
                 deep_queue: true,
             },
@@ -297,7 +299,9 @@ mod tests {
             }),
             ("replicas", |cluster| cluster.tasks.at_mut(0).placement = crate::Placement::default()),
             ("the index", |cluster| cluster.rooms.update(1, crate::index::Room::default())),
-            ("best-fit", |cluster| cluster.fullest.as_mut().unwrap().clear()),
+            ("best-fit", |cluster| {
+                *cluster.fullest.as_mut().unwrap() = crate::index::FullestFirst::default();
+            }),
             ("has lost a worker", |cluster| {
                 let whole = crate::Placement::gang(&[cluster.tasks.at(0).placement.parts()[0]]);
                 cluster.setbacks.entry(0).or_default().whole = Some(whole);

@@ -160,6 +160,7 @@ mod context;
 mod index;
 pub mod invariants;
 pub mod model;
+mod prefetch;
 pub mod registry;
 mod scheduler;
 pub mod strategies;
@@ -173,6 +174,7 @@ pub use cluster::{
 pub use context::SchedulingContext;
 pub use index::{Demand, Indexes};
 pub use model::*;
+pub use prefetch::prefetch;
 pub use registry::{Kind, ParamInfo, ParamKind, Params, Registry, RegistryError, StrategyInfo, StrategySpec};
 pub use scheduler::{Capabilities, Scheduler};
 pub use view::{ClusterView, Input, InputState, TaskView, WorkerView};

@@ -38,7 +38,7 @@ impl Cluster {
         }
         if state == WorkerState::Lost {
             let mut running: Vec<TaskId> =
-                self.workers[worker.index()].running.iter().map(|&(_, task)| task).collect();
+                self.running_on(worker).into_iter().map(|(_, task)| task).collect();
             running.sort_unstable();
             for task in running {
                 self.lose_parts(task, worker);

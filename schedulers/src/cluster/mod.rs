@@ -148,6 +148,8 @@ pub struct Cluster {
     pub(crate) recent: Option<RecentChanges>,
     /// `fullest` or `recent` is kept.
     indexed: bool,
+    /// It is listed by worker what runs there.
+    pub(crate) lists_running: bool,
     dirty_lanes: Vec<WorkerId>,
     held: Totals,
     capacity: Totals,
@@ -197,6 +199,7 @@ impl Cluster {
             least: None,
             recent: None,
             indexed: false,
+            lists_running: false,
             dirty_lanes: Vec::new(),
             held: Totals::default(),
             capacity,
@@ -297,6 +300,21 @@ impl Cluster {
         self.tasks.recycle();
     }
 
+    /// Asks for the memory of the task in `slot`, which is about to end: a hint, which may be wrong.
+    #[inline(always)]
+    pub fn prefetch_task(&self, slot: usize) {
+        self.tasks.prefetch(slot);
+    }
+
+    /// Asks for the memory of a worker that a task is about to leave.
+    #[inline(always)]
+    pub fn prefetch_worker(&self, worker: WorkerId) {
+        if let Some(record) = self.workers.get(worker.index()) {
+            crate::prefetch(record);
+            self.rooms.prefetch(worker.index());
+        }
+    }
+
     /// Resources held by tasks now.
     #[must_use]
     pub const fn held(&self) -> Totals {
@@ -336,21 +354,24 @@ impl Cluster {
     fn build_indexes(&mut self) {
         self.rooms = RoomTree::build(self.workers.iter().map(WorkerRecord::offered));
         self.fullest = self.config.indexes.best_fit.then(|| {
-            (0u32..)
-                .zip(&self.workers)
-                .filter(|(_, worker)| worker.state == WorkerState::Active)
-                .map(|(index, worker)| (worker.room.cpu_milli, worker.room.memory_mib, index))
-                .collect()
+            let workers = (0u32..).zip(&self.workers);
+            let active = workers.filter(|(_, worker)| worker.state == WorkerState::Active);
+            FullestFirst::build(
+                active.map(|(index, worker)| (worker.room.cpu_milli, worker.room.memory_mib, index)),
+            )
         });
-        for worker in &mut self.workers {
-            worker.running.keep_order(self.config.indexes.expected_ends);
-        }
+        self.lists_running = self.config.indexes.expected_ends || self.config.indexes.running_tasks;
+        self.list_all();
         self.least = None;
         if self.config.indexes.committed_work {
             for worker in self.worker_ids() {
-                self.workers[worker.index()].committed = self.committed_by_hand(worker);
+                let running = self.workers[worker.index()].running.to_vec();
+                self.workers[worker.index()].committed = self.committed_of(worker, &running);
             }
             self.least = Some(LeastTree::build(self.workers.iter().map(|worker| worker.committed)));
+        }
+        if !self.lists_running {
+            self.list_none();
         }
         let deep = self.config.indexes.deep_queue.then_some(self.config.deep_from);
         self.queue.keep_index(&self.tasks, deep);
@@ -366,12 +387,16 @@ impl Cluster {
 
     /// Committed work as its definition has it, from what runs and waits on the worker.
     pub(crate) fn committed_by_hand(&self, worker: WorkerId) -> u64 {
+        self.committed_of(worker, &self.running_on(worker))
+    }
+
+    fn committed_of(&self, worker: WorkerId, running: &[(Time, TaskId)]) -> u64 {
         let record = &self.workers[worker.index()];
         let share = |task: TaskId| {
             let replicas = self.replicas_on(task, worker);
             record.capacity.dominant_share(&self.tasks.spec(task.slot).request).saturating_mul(replicas)
         };
-        let running = record.running.iter().map(|&(_, task)| share(task));
+        let running = running.iter().map(|&(_, task)| share(task));
         running.chain(record.lane.iter().map(|&task| share(task))).fold(0, u64::saturating_add)
     }
 
@@ -442,7 +467,9 @@ impl Cluster {
         if let Some(before) = key(before) {
             fullest.remove(&before);
         }
-        fullest.extend(key(after));
+        if let Some(after) = key(after) {
+            fullest.insert(after);
+        }
     }
 
     /// Takes or gives back what one part of a placement holds.

@@ -8,8 +8,10 @@ use super::{Cluster, TaskId, Time, WorkerId};
 
 /// The tasks that hold resources on one worker, with their expected ends: one entry a task.
 ///
-/// In order of (expected end, index) if a strategy declares that it asks for that order. To keep it costs more than
-/// anything else that a start and an end do, so otherwise there is none, and who asks all the same pays for a sort.
+/// Kept if a strategy declares that it asks what runs where, and in order of (expected end, index) if it asks for that order.
+/// To keep either costs more than anything else that a start and an end do: on many workers the list, and the record of the
+/// task that moves to the place of the one that has ended, lie in no near cache. Who asks all the same pays for a look at
+/// every task.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RunningList {
     entries: Vec<(Time, TaskId)>,
@@ -17,19 +19,11 @@ pub(crate) struct RunningList {
 }
 
 impl RunningList {
+    /// The entries if they are in order.
     #[inline]
-    pub(crate) fn is_ordered(&self) -> bool {
-        self.ordered
+    pub(crate) fn as_ordered(&self) -> Option<&[(Time, TaskId)]> {
+        self.ordered.then_some(&self.entries)
     }
-
-    /// From now on the order is kept, or is not.
-    pub(crate) fn keep_order(&mut self, ordered: bool) {
-        if ordered && !self.ordered {
-            self.entries.sort_unstable();
-        }
-        self.ordered = ordered;
-    }
-
     /// Adds an entry and returns its place.
     #[inline(always)]
     pub(crate) fn add(&mut self, expected_end: Time, task: TaskId) -> u32 {
@@ -102,6 +96,13 @@ impl Cluster {
     /// Lists `task` on a worker.
     #[inline(always)]
     pub(super) fn list_on(&mut self, task: TaskId, worker: WorkerId, expected_end: Time) {
+        if self.lists_running {
+            self.list_there(task, worker, expected_end);
+        }
+    }
+
+    #[inline(never)]
+    fn list_there(&mut self, task: TaskId, worker: WorkerId, expected_end: Time) {
         let at = self.workers[worker.index()].running.add(expected_end, task);
         self.tasks.at_mut(task.slot).listed_at = at;
     }
@@ -116,11 +117,65 @@ impl Cluster {
     /// Takes `task` off the list of `worker`.
     #[inline(always)]
     pub(super) fn unlist_running(&mut self, task: TaskId, worker: WorkerId, expected_end: Time) {
+        if self.lists_running {
+            self.unlist_there(task, worker, expected_end);
+        }
+    }
+
+    #[inline(never)]
+    fn unlist_there(&mut self, task: TaskId, worker: WorkerId, expected_end: Time) {
         // Of a gang on several workers this is the place on the last of them: a place to look at first, no more.
         let at = self.tasks.at(task.slot).listed_at;
         let running = &mut self.workers[worker.index()].running;
         if let Some((moved, at)) = running.remove(expected_end, task, at) {
             self.tasks.at_mut(moved.slot).listed_at = at;
         }
+    }
+
+    /// Fills the lists anew from the table of tasks.
+    pub(super) fn list_all(&mut self) {
+        for worker in &mut self.workers {
+            worker.running = RunningList { entries: Vec::new(), ordered: self.config.indexes.expected_ends };
+        }
+        let holding: Vec<TaskId> = self.tasks.alive().filter(|&task| self.holds(task)).collect();
+        for task in holding {
+            let record = self.tasks.at(task.slot);
+            let (placement, expected_end) = (record.placement.clone(), record.expected_end);
+            for worker in distinct_workers(&placement) {
+                self.list_there(task, worker, expected_end);
+            }
+        }
+    }
+
+    /// Empties the lists: nobody asks for them.
+    pub(super) fn list_none(&mut self) {
+        self.workers.iter_mut().for_each(|worker| worker.running = RunningList::default());
+    }
+
+    fn holds(&self, task: TaskId) -> bool {
+        self.tasks.at(task.slot).state.holds_resources()
+    }
+
+    /// What holds resources on a worker, in no order; by a look at every task if there are no lists.
+    pub(crate) fn running_on(&self, worker: WorkerId) -> Vec<(Time, TaskId)> {
+        if self.lists_running {
+            return self.workers[worker.index()].running.to_vec();
+        }
+        let here = |task: &TaskId| self.holds(*task) && self.tasks.at(task.slot).placement.uses(worker);
+        let ends = |task: TaskId| (self.tasks.at(task.slot).expected_end, task);
+        self.tasks.alive().filter(here).map(ends).collect()
+    }
+
+    /// What holds resources anywhere, in no order, each task once.
+    pub(crate) fn all_running(&self) -> Vec<(Time, TaskId)> {
+        if self.lists_running {
+            let mut all: Vec<(Time, TaskId)> =
+                self.workers.iter().flat_map(|worker| worker.running.iter().copied()).collect();
+            all.sort_unstable();
+            all.dedup();
+            return all;
+        }
+        let ends = |task: TaskId| (self.tasks.at(task.slot).expected_end, task);
+        self.tasks.alive().filter(|&task| self.holds(task)).map(ends).collect()
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::placement::Placement;
 use crate::model::{Duration, TaskId, TaskSpec, Time, WorkerId};
+use crate::prefetch;
 
 /// "No slot": the end of a list.
 pub(crate) const NIL: u32 = u32::MAX;
@@ -251,6 +252,15 @@ impl TaskTable {
             self.free.push(slot);
         }
         self.ended.clear();
+    }
+
+    /// Asks for the memory of a task that is about to end.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, slot: usize) {
+        if let (Some(record), Some(spec)) = (self.records.get(slot), self.specs.get(slot)) {
+            prefetch(record);
+            prefetch(spec);
+        }
     }
 
     /// Tasks that have not ended, in slot order.

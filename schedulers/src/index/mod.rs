@@ -1,10 +1,11 @@
 //! The capacity index: finds workers without looking at all of them.
 //!
 //! - [`room`]: a tree of maxima, for first fit and for every feasible worker in index order; always kept
-//! - an ordered set by (free cpu, free memory, worker), for best fit; kept if a strategy declares
+//! - [`fullest`]: an ordered set by (free cpu, free memory, worker), for best fit; kept if a strategy declares
 //!   [`Indexes::best_fit`]
 //! - [`least`]: a tournament tree of committed work; kept if it declares [`Indexes::committed_work`]
-//! - what runs on each worker by expected end; kept in this order if it declares [`Indexes::expected_ends`]
+//! - what runs on each worker; kept if it declares [`Indexes::running_tasks`], and by expected end if it declares
+//!   [`Indexes::expected_ends`]
 //! - [`recent`]: the workers, latest change first; kept if it declares [`Indexes::recent_changes`]
 //! - [`waiting`]: the waiting tasks by what they ask for ([`demand`]); kept of a deep queue if it declares
 //!   [`Indexes::deep_queue`]
@@ -12,14 +13,14 @@
 //! A query that is not declared still gives the right answer, by looking at every worker.
 
 mod demand;
+mod fullest;
 mod least;
 mod recent;
 mod room;
 mod waiting;
 
-use std::collections::BTreeSet;
-
 pub use demand::Demand;
+pub(crate) use fullest::FullestFirst;
 pub(crate) use least::LeastTree;
 pub(crate) use recent::RecentChanges;
 pub(crate) use room::{Room, RoomTree};
@@ -34,8 +35,11 @@ pub struct Indexes {
     pub best_fit: bool,
     /// For [`ClusterView::least_committed`](crate::ClusterView::least_committed).
     pub committed_work: bool,
-    /// For [`WorkerView::running`](crate::WorkerView::running).
+    /// For [`WorkerView::running`](crate::WorkerView::running) and [`running_len`](crate::WorkerView::running_len), in order.
     pub expected_ends: bool,
+    /// For the same, and [`ClusterView::running`](crate::ClusterView::running), at the price of a sort.
+    #[serde(default)]
+    pub running_tasks: bool,
     /// For [`ClusterView::changed_since`](crate::ClusterView::changed_since).
     pub recent_changes: bool,
     /// For [`ClusterView::next_within`](crate::ClusterView::next_within) and
@@ -52,11 +56,9 @@ impl Indexes {
             best_fit: self.best_fit || other.best_fit,
             committed_work: self.committed_work || other.committed_work,
             expected_ends: self.expected_ends || other.expected_ends,
+            running_tasks: self.running_tasks || other.running_tasks,
             recent_changes: self.recent_changes || other.recent_changes,
             deep_queue: self.deep_queue || other.deep_queue,
         }
     }
 }
-
-/// Workers ordered by (free cpu, free memory, index).
-pub(crate) type FullestFirst = BTreeSet<(u64, u64, u32)>;

@@ -89,6 +89,14 @@ impl RoomTree {
         }
     }
 
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, worker: usize) {
+        let leaf = self.leaves + worker;
+        crate::prefetch(&self.nodes[leaf & !1]);
+        crate::prefetch(&self.nodes[leaf / 4 * 2]);
+        crate::prefetch(&self.nodes[leaf / 8 * 2]);
+    }
+
     #[inline]
     pub(crate) fn room(&self, worker: usize) -> Room {
         self.nodes[self.leaves + worker]

@@ -115,10 +115,7 @@ impl<'a> ClusterView<'a> {
         let least_cpu = self.spec_of(task).map(|spec| spec.request.cpu_milli);
         let indexed = cluster.fullest.as_ref().zip(least_cpu).map(|(fullest, least_cpu)| {
             let from = (least_cpu, 0, 0);
-            fullest
-                .range(from..)
-                .map(|&(_, _, worker)| WorkerId(worker))
-                .filter(move |&id| view.fits(task, id))
+            fullest.from(&from).map(|&(_, _, worker)| WorkerId(worker)).filter(move |&id| view.fits(task, id))
         });
         let scanned = cluster.fullest.is_none().then(|| {
             let mut all: Vec<WorkerId> = view.feasible(task).collect();

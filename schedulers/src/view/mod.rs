@@ -127,10 +127,9 @@ impl<'a> ClusterView<'a> {
     #[must_use]
     pub fn running(&self) -> Vec<(Time, TaskId)> {
         let overdue = self.now() + Time::TICK;
-        let entries = self.cluster.workers.iter().flat_map(|worker| worker.running.iter());
-        let mut all: Vec<(Time, TaskId)> = entries.map(|&(end, task)| (end.max(overdue), task)).collect();
+        let mut all = self.cluster.all_running();
+        all.iter_mut().for_each(|(end, _)| *end = (*end).max(overdue));
         all.sort_unstable();
-        all.dedup();
         all
     }
 

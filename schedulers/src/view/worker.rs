@@ -80,24 +80,31 @@ impl<'a> WorkerView<'a> {
 
     /// What holds resources here, by (expected end, index), this pass's own starts included. An expected end that is
     /// past counts as one microsecond from now. Costs a sort unless the strategy declares
-    /// [`Indexes::expected_ends`](crate::Indexes::expected_ends).
+    /// [`Indexes::expected_ends`](crate::Indexes::expected_ends), and a look at every task if it does not declare
+    /// [`Indexes::running_tasks`](crate::Indexes::running_tasks) either.
     pub fn running(&self) -> impl Iterator<Item = (Time, TaskId)> + use<'a> {
-        let (soon, running) = (self.cluster.now + Time::TICK, &self.record.running);
-        let out_of_order = if running.is_ordered() {
-            running.partition_point(|&(end, _)| end <= soon)
-        } else {
-            running.len()
+        let soon = self.cluster.now + Time::TICK;
+        let (mut first, ahead) = match self.record.running.as_ordered() {
+            Some(running) if self.cluster.lists_running => {
+                let (first, ahead) = running.split_at(running.partition_point(|&(end, _)| end <= soon));
+                (first.to_vec(), ahead)
+            }
+            _ => (self.cluster.running_on(self.id), [].as_slice()),
         };
-        let (first, ahead) = running.split_at(out_of_order);
-        let mut first: Vec<(Time, TaskId)> = first.iter().map(|&(end, task)| (end.max(soon), task)).collect();
+        first.iter_mut().for_each(|(end, _)| *end = (*end).max(soon));
         first.sort_unstable();
         first.into_iter().chain(ahead.iter().copied())
     }
 
-    /// How many tasks hold resources here.
+    /// How many tasks hold resources here. At hand if the strategy declares [`Indexes::running_tasks`](crate::Indexes::running_tasks) or
+    /// [`expected_ends`](crate::Indexes::expected_ends); else it takes a look at every task.
     #[must_use]
     pub fn running_len(&self) -> usize {
-        self.record.running.len()
+        if self.cluster.lists_running {
+            self.record.running.len()
+        } else {
+            self.cluster.running_on(self.id).len()
+        }
     }
 
     /// The tasks that wait in its lane, in order.

@@ -17,6 +17,7 @@ pub(crate) fn check(cluster: &Cluster) {
             best_fit,
             committed_work,
             expected_ends: best_fit,
+            running_tasks: committed_work,
             recent_changes: best_fit,
             deep_queue: best_fit,
         });

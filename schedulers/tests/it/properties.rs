@@ -22,8 +22,9 @@ fn edges() -> impl Strategy<Value = Vec<(u32, u32, u32)>> {
 }
 
 fn indexes() -> impl Strategy<Value = Indexes> {
-    any::<[bool; 5]>().prop_map(|[best_fit, committed_work, expected_ends, recent_changes, deep_queue]| {
-        Indexes { best_fit, committed_work, expected_ends, recent_changes, deep_queue }
+    let six = any::<[bool; 6]>();
+    six.prop_map(|[best_fit, committed_work, expected_ends, running_tasks, recent_changes, deep_queue]| {
+        Indexes { best_fit, committed_work, expected_ends, running_tasks, recent_changes, deep_queue }
     })
 }
 

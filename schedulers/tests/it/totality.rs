@@ -72,6 +72,7 @@ fn a_view_answers_for_tasks_and_workers_that_are_not_there() {
             best_fit: indexes,
             committed_work: indexes,
             expected_ends: indexes,
+            running_tasks: indexes,
             recent_changes: indexes,
             deep_queue: indexes,
         });
@@ -122,6 +123,7 @@ fn a_cluster_without_workers_or_requests_of_nothing_is_no_special_case() {
             best_fit: indexes,
             committed_work: indexes,
             expected_ends: indexes,
+            running_tasks: indexes,
             recent_changes: indexes,
             deep_queue: indexes,
         });
@@ -148,6 +150,7 @@ fn amounts_at_the_end_of_the_range_do_not_overflow() {
         best_fit: true,
         committed_work: true,
         expected_ends: true,
+        running_tasks: true,
         recent_changes: true,
         deep_queue: true,
     };

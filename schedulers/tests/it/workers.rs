@@ -83,6 +83,7 @@ fn a_worker_that_joins_is_used_and_indexed() {
         best_fit: true,
         committed_work: true,
         expected_ends: true,
+        running_tasks: true,
         recent_changes: true,
         deep_queue: true,
     });

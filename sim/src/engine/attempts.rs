@@ -1,6 +1,5 @@
 //! Attempts that start and end, and what observers hear of them.
 
-use std::cmp::Reverse;
 use std::sync::atomic::Ordering;
 
 use cloudai_schedulers::{
@@ -8,6 +7,7 @@ use cloudai_schedulers::{
     TaskState, Time,
 };
 
+use super::completions::{index_of, key_of, slot_of};
 use super::{Engine, HORIZON};
 use crate::error::SimError;
 use crate::observers::{Attempt, AttemptEnd, EndedWaiting, Observer};
@@ -87,7 +87,7 @@ impl<O: Observer> Engine<'_, O> {
         if end > self.failures.saving(task) {
             self.tasks.forget_end(task);
         } else {
-            self.completions.push(Reverse(key_of(end, task)));
+            self.completions.push(key_of(end, task));
         }
         Ok(())
     }
@@ -273,7 +273,9 @@ impl<O: Observer> Engine<'_, O> {
         }
         let view = self.cluster.view();
         let mut waiting: Vec<TaskId> = view.queue().collect();
-        waiting.extend(view.workers().flat_map(|worker| worker.lane()));
+        if self.cluster.waiting() > view.queue_len() {
+            waiting.extend(view.workers().flat_map(|worker| worker.lane()));
+        }
         waiting.retain(|&task| view.task(task).is_some_and(|task| task.attempt() == 0));
         waiting.sort_unstable();
         for task in waiting {
@@ -282,22 +284,4 @@ impl<O: Observer> Engine<'_, O> {
         }
         self.carry_out(now)
     }
-}
-
-fn key_of(time: Time, task: TaskId) -> u128 {
-    let slot = u32::try_from(task.slot()).unwrap_or(u32::MAX);
-    (u128::from(time.micros()) << 64) | (u128::from(task.index()) << 32) | u128::from(slot)
-}
-
-pub(super) const fn time_of(key: u128) -> Time {
-    Time::from_micros((key >> 64) as u64)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the fields of the key")]
-pub(super) const fn index_of(key: u128) -> u32 {
-    (key >> 32) as u32
-}
-
-pub(super) const fn slot_of(key: u128) -> usize {
-    key as u32 as usize
 }

@@ -4,30 +4,32 @@
 //! the order of [`Event::class`], let the strategy pass once, and carry out what it decided. What a pass makes happen at
 //! the same instant gets a further pass.
 //!
-//! Arrivals come sorted from the reader and are merged with a heap of completions; everything rare stands in an agenda.
+//! Arrivals come sorted from the reader and are merged with a queue of completions; everything rare stands in an agenda.
 //!
 //! - `attempts.rs`: attempts that start and end, and what observers hear of them
+//! - `completions.rs`: when attempts end
 //! - `failures.rs`: workers that fail and return
 //! - `patience.rs`: runs that lead nowhere, and what is left when they end
 //! - `tasks.rs`: what only the simulator knows of a task, its true run time above all
 
 mod attempts;
+mod completions;
 mod failures;
 mod patience;
 mod tasks;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use attempts::{ENDED_PER_TICK, index_of, slot_of, time_of};
+use attempts::ENDED_PER_TICK;
 use cloudai_schedulers::{
     Capabilities, Checkpoints, Cluster, ClusterConfig, Effect, Event, EventError, KnownRunTimes, Scheduler,
     Time, WorkloadProfile, strategy_seed,
 };
 use cloudai_workloads::{Estimates, OnFull, Scenario, Settings, Task, TaskStream};
+use completions::{Completions, index_of, slot_of, time_of};
 use failures::Failures;
 use hdrhistogram::Histogram;
 use patience::{MOST_PASSES_PER_INSTANT, Patience};
@@ -96,8 +98,7 @@ struct Engine<'a, O> {
     more: bool,
     tasks: Tasks,
     run_times: RunTimes<'a>,
-    /// Expected completions: (time, index, slot) in one number, so that they sort as the design orders them.
-    completions: BinaryHeap<Reverse<u128>>,
+    completions: Completions,
     /// Rare events: (time, class, task or worker index, number).
     agenda: BTreeMap<(Time, u8, u32, u64), Event>,
     scheduled: u64,
@@ -109,6 +110,8 @@ struct Engine<'a, O> {
     /// Entries in `completions` of attempts that were stopped.
     stopped_ends: u64,
     stats: RunStats,
+    /// When the first attempt was to end that memory was asked for last.
+    looked_at: Time,
 }
 
 impl<'a, O: Observer> Engine<'a, O> {
@@ -159,7 +162,7 @@ impl<'a, O: Observer> Engine<'a, O> {
                 settings.kill_at_estimate,
                 settings.checkpoints(),
             ),
-            completions: BinaryHeap::new(),
+            completions: Completions::default(),
             agenda: BTreeMap::new(),
             scheduled: 0,
             effects: Vec::new(),
@@ -169,6 +172,7 @@ impl<'a, O: Observer> Engine<'a, O> {
             patience: Patience::default(),
             stopped_ends: 0,
             stats: RunStats { tasks: 0, events: 0, passes: 0, pass_ns: three_digits() },
+            looked_at: Time::NEVER,
         })
     }
 
@@ -217,14 +221,27 @@ impl<'a, O: Observer> Engine<'a, O> {
             self.drop_stopped_ends();
         }
         let mut next = if self.more { self.next.spec.arrival } else { Time::NEVER };
-        if let Some(&Reverse(key)) = self.completions.peek() {
-            next = next.min(time_of(key));
-        }
+        next = next.min(self.completions.next_time());
         if !self.agenda.is_empty() {
             next = next.min(self.next_of_agenda());
         }
         next = next.min(self.failures.next_time());
         (next != Time::NEVER).then_some(next)
+    }
+
+    /// Asks for the memory of what ends soon: of the worker of the task that ends next, and of the two tasks of which one ends
+    /// after that.
+    #[inline(always)]
+    fn look_ahead(&mut self) {
+        let at = self.completions.next_time();
+        if self.tasks.are_near() || at == self.looked_at {
+            return;
+        }
+        self.looked_at = at;
+        for key in self.completions.soon() {
+            self.cluster.prefetch_task(slot_of(key));
+            self.cluster.prefetch_worker(self.tasks.prefetch(slot_of(key)));
+        }
     }
 
     #[inline(never)]
@@ -234,13 +251,10 @@ impl<'a, O: Observer> Engine<'a, O> {
 
     #[inline(never)]
     fn drop_stopped_ends(&mut self) {
-        while self.stopped_ends > 0
-            && let Some(&Reverse(key)) = self.completions.peek()
-            && self.tasks.ending(index_of(key), slot_of(key), time_of(key)).is_none()
-        {
-            self.completions.pop();
-            self.stopped_ends -= 1;
-        }
+        let tasks = &self.tasks;
+        let is_over = |key| tasks.ending(index_of(key), slot_of(key), time_of(key)).is_none();
+        let dropped = self.completions.drop_over(is_over);
+        self.stopped_ends = self.stopped_ends.saturating_sub(dropped);
     }
 
     /// True if every task has arrived and ended: wake-ups that are still due concern nobody.
@@ -255,6 +269,7 @@ impl<'a, O: Observer> Engine<'a, O> {
         let mut passes = 0;
         let next = loop {
             self.apply_events(now)?;
+            self.look_ahead();
             self.cluster.notify(strategy);
             self.pass(strategy);
             self.carry_out(now)?;
@@ -278,10 +293,7 @@ impl<'a, O: Observer> Engine<'a, O> {
     /// Applies the events of this instant that are known by now, in the order of the design.
     #[inline(always)]
     fn apply_events(&mut self, now: Time) -> Result<(), SimError> {
-        while let Some(&Reverse(key)) = self.completions.peek()
-            && time_of(key) == now
-        {
-            self.completions.pop();
+        while let Some(key) = self.completions.pop_at(now) {
             self.complete(key, now)?;
         }
         if self.failures.next_time() == now {

@@ -1,6 +1,8 @@
 //! What only the simulator knows of a task.
 
-use cloudai_schedulers::{Checkpoints, Duration, Placement, Speed, TaskId, Time, WorkerId, WorkerSpec};
+use cloudai_schedulers::{
+    Checkpoints, Duration, Placement, Speed, TaskId, Time, WorkerId, WorkerSpec, prefetch,
+};
 use cloudai_workloads::{Durations, Task};
 
 /// The true side of a task, beside the core's slot.
@@ -100,16 +102,21 @@ impl<'a> RunTimes<'a> {
 
 /// By slot.
 #[derive(Debug, Default)]
-pub(super) struct Tasks(Vec<SimTask>);
+pub(super) struct Tasks {
+    tasks: Vec<SimTask>,
+    /// Where the first part of a task runs, apart from the rest: few enough bytes to be at hand always.
+    workers: Vec<WorkerId>,
+}
 
 impl Tasks {
     /// Takes a task in; its name's buffer is swapped with that of the slot's last tenant.
     #[inline(always)]
     pub(super) fn insert(&mut self, id: TaskId, task: &mut Task, limit: Option<Duration>) {
-        if id.slot() >= self.0.len() {
-            self.0.resize_with(id.slot() + 1, SimTask::default);
+        if id.slot() >= self.tasks.len() {
+            self.tasks.resize_with(id.slot() + 1, SimTask::default);
+            self.workers.resize(id.slot() + 1, WorkerId(0));
         }
-        let record = &mut self.0[id.slot()];
+        let record = &mut self.tasks[id.slot()];
         std::mem::swap(&mut record.name, &mut task.name);
         record.id = Some(id);
         (record.duration, record.limit, record.done) = (task.duration, limit, Duration::ZERO);
@@ -117,8 +124,23 @@ impl Tasks {
         (record.first_start, record.ends_at, record.killed) = (None, Time::NEVER, false);
     }
 
+    /// True if all tasks that are alive lie in a near cache, as likely as not.
+    #[inline(always)]
+    pub(super) fn are_near(&self) -> bool {
+        self.tasks.len() < 1_000
+    }
+
+    /// Asks for the memory of a task that is about to end, and says where it runs.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, slot: usize) -> WorkerId {
+        if let Some(task) = self.tasks.get(slot) {
+            prefetch(task);
+        }
+        self.workers.get(slot).copied().unwrap_or_default()
+    }
+
     pub(super) fn get(&self, task: TaskId) -> &SimTask {
-        &self.0[task.slot()]
+        &self.tasks[task.slot()]
     }
 
     /// Starts an attempt and returns when it ends. The slowest part of a gang decides.
@@ -130,8 +152,9 @@ impl Tasks {
         now: Time,
         times: &RunTimes<'_>,
     ) -> Time {
-        let task = &mut self.0[id.slot()];
+        let task = &mut self.tasks[id.slot()];
         let run = times.on_all(task, id.index(), placement);
+        self.workers[id.slot()] = placement.worker().unwrap_or_default();
         // Of the limit, what saved work has used is gone; what was lost does not count.
         let limit = task.limit.filter(|_| times.kill).map(|limit| limit.saturating_sub(task.used));
         let limit = limit.map(|limit| times.nominal_on(limit, placement));
@@ -146,7 +169,7 @@ impl Tasks {
     /// The task of a heap entry and whether it is killed, unless its attempt was stopped since.
     #[inline(always)]
     pub(super) fn ending(&self, index: u32, slot: usize, at: Time) -> Option<(TaskId, bool)> {
-        let task = self.0.get(slot)?;
+        let task = self.tasks.get(slot)?;
         let id = task.id.filter(|id| id.index() == index)?;
         (task.ends_at == at).then_some((id, task.killed))
     }
@@ -154,12 +177,12 @@ impl Tasks {
     /// The current attempt no longer ends by itself; true if it would have.
     #[inline(always)]
     pub(super) fn forget_end(&mut self, task: TaskId) -> bool {
-        std::mem::replace(&mut self.0[task.slot()].ends_at, Time::NEVER) != Time::NEVER
+        std::mem::replace(&mut self.tasks[task.slot()].ends_at, Time::NEVER) != Time::NEVER
     }
 
     /// True if the current attempt ends by itself later than `at`.
     pub(super) fn ends_after(&self, task: TaskId, at: Time) -> bool {
-        let ends_at = self.0[task.slot()].ends_at;
+        let ends_at = self.tasks[task.slot()].ends_at;
         ends_at > at && ends_at != Time::NEVER
     }
 
@@ -171,7 +194,7 @@ impl Tasks {
         run: Duration,
         times: &RunTimes<'_>,
     ) -> Duration {
-        let task = &mut self.0[id.slot()];
+        let task = &mut self.tasks[id.slot()];
         let whole = times.on_all(task, id.index(), placement).micros().max(1);
         let left = task.duration.saturating_sub(task.done).micros();
         let gained = u128::from(left) * u128::from(run.micros().min(whole)) / u128::from(whole);

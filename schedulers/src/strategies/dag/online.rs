@@ -277,7 +277,9 @@ fn is_ready(view: &ClusterView<'_>, task: TaskId, worker: WorkerId) -> bool {
 
 impl Scheduler for ListScheduler {
     fn supports(&self) -> Capabilities {
-        Capabilities::new()
+        let mut capabilities = Capabilities::new();
+        capabilities.indexes.running_tasks = true;
+        capabilities
     }
 
     fn attach(&mut self, view: &ClusterView<'_>, _: &WorkloadProfile) {

@@ -97,7 +97,9 @@ impl<R: Rank> Preempting<R> {
 
 impl<R: Rank> Scheduler for Preempting<R> {
     fn supports(&self) -> Capabilities {
-        Capabilities::new().with_gangs().with_preemption()
+        let mut capabilities = Capabilities::new().with_gangs().with_preemption();
+        capabilities.indexes.running_tasks = true;
+        capabilities
     }
 
     fn attach(&mut self, view: &ClusterView<'_>, _: &WorkloadProfile) {

@@ -141,6 +141,10 @@ impl PlacementRule for Random {
 pub struct Spread;
 
 impl PlacementRule for Spread {
+    fn indexes(&self) -> Indexes {
+        Indexes { running_tasks: true, ..Indexes::default() }
+    }
+
     fn listens(&self) -> bool {
         false
     }

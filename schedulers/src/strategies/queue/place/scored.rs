@@ -21,6 +21,11 @@ const MOST_SCORES: usize = 1 << 22;
 /// A score may depend on nothing but the request, the worker (its spec, room, devices and tasks) and what
 /// [`attach`](Self::attach) was given: it is kept until the worker changes.
 pub trait Score: Send {
+    /// True if it asks what runs on a worker, which is to be listed then.
+    fn asks_what_runs(&self) -> bool {
+        false
+    }
+
     /// True if it makes use of the workload profile.
     fn uses_profile(&self) -> bool {
         false
@@ -130,7 +135,7 @@ impl<S: Score> PlacementRule for Scored<S> {
     }
 
     fn indexes(&self) -> Indexes {
-        Indexes { recent_changes: true, ..Indexes::default() }
+        Indexes { recent_changes: true, running_tasks: self.score.asks_what_runs(), ..Indexes::default() }
     }
 
     fn uses_profile(&self) -> bool {

@@ -15,6 +15,10 @@ use crate::{ClusterView, DeviceSet, GpuRequest, Request, WorkerView};
 pub struct GpuClustering;
 
 impl Score for GpuClustering {
+    fn asks_what_runs(&self) -> bool {
+        true
+    }
+
     fn score(
         &mut self,
         view: &ClusterView<'_>,

@@ -1,12 +1,18 @@
 //! When attempts end: a queue of keys in time, of which none is ever earlier than what was taken out last.
 //!
-//! That makes a radix heap possible (Ahuja, Mehlhorn, Orlin and Tarjan, "Faster Algorithms for the Shortest Path Problem",
+//! Few keys stand in a binary heap. Of many that would read and write at as many far places as it has levels; they stand in
+//! a radix heap, which the order of time makes possible (Ahuja, Mehlhorn, Orlin and Tarjan, "Faster Algorithms for the Shortest Path Problem",
 //! Journal of the ACM 37, 1990): a key lies in the bucket of the highest bit in which its time differs from the latest one
 //! taken out. Only the lowest bucket is looked into; when its first key is due, the rest of it moves to lower buckets. A
-//! key moves a few times in all, always from one end of a list to that of another, where a binary heap of many keys reads
-//! and writes at as many places as it has levels.
+//! key moves a few times in all, always from one end of a list to that of another.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use cloudai_schedulers::{TaskId, Time};
+
+/// So many keys are few: they lie in a near cache.
+const FEW: usize = 2_000;
 
 /// Behind all keys: at [`Time::NEVER`].
 const NONE: u128 = u128::MAX;
@@ -14,6 +20,10 @@ const NONE: u128 = u128::MAX;
 /// Keys of expected completions: (time, index, slot) in one number, so that they sort as the design orders them.
 #[derive(Debug)]
 pub(super) struct Completions {
+    /// All keys while there were never many.
+    few: BinaryHeap<Reverse<u128>>,
+    /// There were many at some time: nothing is in `few`, everything below.
+    many: bool,
     /// The time of the keys that were due last. No key is earlier.
     last: u64,
     /// What is due at `last`, latest first.
@@ -31,6 +41,8 @@ pub(super) struct Completions {
 impl Default for Completions {
     fn default() -> Self {
         Self {
+            few: BinaryHeap::new(),
+            many: false,
             last: 0,
             due: Vec::new(),
             buckets: [const { Vec::new() }; 64],
@@ -45,6 +57,26 @@ impl Completions {
     /// Adds a key, of a time that is not earlier than that of any key taken out.
     #[inline(always)]
     pub(super) fn push(&mut self, key: u128) {
+        if self.many {
+            self.push_to_many(key);
+        } else {
+            self.few.push(Reverse(key));
+            if self.few.len() > FEW {
+                self.become_many();
+            }
+        }
+    }
+
+    #[cold]
+    fn become_many(&mut self) {
+        self.many = true;
+        for Reverse(key) in std::mem::take(&mut self.few) {
+            self.push_to_many(key);
+        }
+    }
+
+    #[inline(never)]
+    fn push_to_many(&mut self, key: u128) {
         let time = time_of(key).micros();
         if time == self.last {
             self.push_due(key);
@@ -70,12 +102,25 @@ impl Completions {
     /// The time of the first key; `NEVER` if there is none.
     #[inline(always)]
     pub(super) fn next_time(&self) -> Time {
+        if !self.many {
+            return self.few.peek().map_or(Time::NEVER, |&Reverse(key)| time_of(key));
+        }
         if self.due.is_empty() { time_of(self.next) } else { Time::from_micros(self.last) }
     }
 
     /// Takes the first key out, if its time is `now`.
     #[inline(always)]
     pub(super) fn pop_at(&mut self, now: Time) -> Option<u128> {
+        if self.many {
+            return self.pop_of_many(now);
+        }
+        let &Reverse(key) = self.few.peek().filter(|&&Reverse(key)| time_of(key) == now)?;
+        self.few.pop();
+        Some(key)
+    }
+
+    #[inline(never)]
+    fn pop_of_many(&mut self, now: Time) -> Option<u128> {
         if time_of(self.next) == now {
             self.advance();
         }
@@ -119,7 +164,7 @@ impl Completions {
         self.next = self.lowest().iter().copied().min().unwrap_or(NONE);
     }
 
-    /// The first key that is not due yet, and a few of those that are near; none if there is none.
+    /// Of many keys the first that is not due yet, and a few of those that are near.
     #[inline(always)]
     pub(super) fn soon(&self) -> impl Iterator<Item = u128> {
         let near = self.lowest();
@@ -139,11 +184,15 @@ impl Completions {
     /// Sees to it that `is_over` does not hold of the first key: drops it, and others. Returns how many it were.
     #[inline(never)]
     pub(super) fn drop_over(&mut self, is_over: impl Fn(u128) -> bool) -> u64 {
+        let mut dropped = 0;
+        while self.few.peek().is_some_and(|&Reverse(key)| is_over(key)) {
+            self.few.pop();
+            dropped += 1;
+        }
         let first = self.due.last().copied().unwrap_or(self.next);
         if first == NONE || !is_over(first) {
-            return 0;
+            return dropped;
         }
-        let mut dropped = 0;
         let mut keep = |key: &u128| {
             let over = is_over(*key);
             dropped += u64::from(over);
@@ -196,8 +245,10 @@ mod tests {
         fn takes_out_what_a_binary_heap_takes_out(
             rounds in prop::collection::vec(prop::collection::vec((0u32..40, 0u64..50, 0u128..16), 0..6), 1..60),
             drops in any::<bool>(),
+            many in any::<bool>(),
         ) {
             let (mut keys, mut heap) = (Completions::default(), BinaryHeap::new());
+            keys.many = many;
             let over = |key: u128| drops && key.is_multiple_of(3);
             let mut now = 0;
             for pushed in rounds {

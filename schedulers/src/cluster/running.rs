@@ -24,6 +24,7 @@ impl RunningList {
     pub(crate) fn as_ordered(&self) -> Option<&[(Time, TaskId)]> {
         self.ordered.then_some(&self.entries)
     }
+
     /// Adds an entry and returns its place.
     #[inline(always)]
     pub(crate) fn add(&mut self, expected_end: Time, task: TaskId) -> u32 {
@@ -177,5 +178,30 @@ impl Cluster {
         }
         let ends = |task: TaskId| (self.tasks.at(task.slot).expected_end, task);
         self.tasks.alive().filter(|&task| self.holds(task)).map(ends).collect()
+    }
+
+    /// Committed work as its definition has it, from what runs and waits on the worker.
+    pub(crate) fn committed_by_hand(&self, worker: WorkerId) -> u64 {
+        self.committed_of(worker, &self.running_on(worker))
+    }
+
+    pub(super) fn committed_of(&self, worker: WorkerId, running: &[(Time, TaskId)]) -> u64 {
+        let record = &self.workers[worker.index()];
+        let share = |task: TaskId| {
+            let replicas = self.replicas_on(task, worker);
+            record.capacity.dominant_share(&self.tasks.spec(task.slot).request).saturating_mul(replicas)
+        };
+        let running = running.iter().map(|&(_, task)| share(task));
+        running.chain(record.lane.iter().map(|&task| share(task))).fold(0, u64::saturating_add)
+    }
+
+    /// Replicas of `task` that `worker` holds; 1 for a task in its lane.
+    fn replicas_on(&self, task: TaskId, worker: WorkerId) -> u64 {
+        let record = self.tasks.at(task.slot);
+        if record.placement.parts().is_empty() {
+            return 1;
+        }
+        let here = record.placement.parts().iter().filter(|part| part.worker == worker);
+        here.map(|part| u64::from(part.replicas)).sum()
     }
 }

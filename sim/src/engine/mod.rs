@@ -126,7 +126,10 @@ impl<'a, O: Observer> Engine<'a, O> {
         let mut config = ClusterConfig::default();
         config.seed = strategy_seed(settings.seed, spec);
         config.startup_latency = settings.startup_latency;
+        let failures = Failures::new(scenario, settings);
         config.indexes = capabilities.indexes;
+        // Whoever loses a worker asks what ran there.
+        config.indexes.running_tasks |= failures.next_time() != Time::NEVER;
         config.hears = !capabilities.ignores_events;
         config.max_lost_attempts = settings.max_retries.unwrap_or(u32::MAX);
         config.checkpoints = settings.checkpoints();
@@ -167,7 +170,7 @@ impl<'a, O: Observer> Engine<'a, O> {
             scheduled: 0,
             effects: Vec::new(),
             woke: false,
-            failures: Failures::new(scenario, settings),
+            failures,
             checkpoints: settings.checkpoints(),
             patience: Patience::default(),
             stopped_ends: 0,

@@ -22,6 +22,9 @@
 //!   elsewhere; messages of another attempt or another session of a worker are refused.
 //! - A result is kept by the worker until the master has stored it.
 
+pub mod clock;
 pub mod limits;
+pub mod master;
 pub mod record;
+pub mod security;
 pub mod store;

@@ -52,7 +52,7 @@ impl SqliteStore {
     /// # Errors
     ///
     /// [`StoreError::Broken`] where another process has it open as a store, where it is not a store or of a later version, and where
-    /// the file system refuses.
+    /// the file system refuses; [`StoreError::Away`] where another program, such as a backup, has it locked.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path: Arc<Path> = path.as_ref().into();
         let refused =
@@ -62,9 +62,7 @@ impl SqliteStore {
         own_file(&path).map_err(|error| refused(&error))?;
         let mut connection = Connection::open_with_flags(&path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE))
             .map_err(|error| refused(&error))?;
-        prepare(&mut connection, &path).map_err(|error| match error {
-            StoreError::Away(message) | StoreError::Broken(message) => StoreError::Broken(message),
-        })?;
+        prepare(&mut connection, &path)?;
         let reads = Connection::open_with_flags(&path, flags(OpenFlags::SQLITE_OPEN_READ_ONLY))
             .and_then(|reads| reads.busy_timeout(BUSY).map(|()| reads))
             .map_err(|error| refused(&error))?;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,12 +23,12 @@ pub(crate) struct Mongod {
 }
 
 impl Mongod {
-    /// Starts a replica set of one member; `None` where there is no mongod, which is a failure if `CLOUDAI_TEST_REQUIRE` has `mongo`.
+    /// Starts a replica set of one member that wants credentials; `None` where there is no mongod, which is a failure if `CLOUDAI_TEST_REQUIRE` has `mongo`.
     pub(crate) async fn replica_set() -> Option<Self> {
         Self::start(true).await
     }
 
-    /// Starts a server that is in no replica set, and so has no transactions.
+    /// Starts a server that is in no replica set, and so has no transactions; it wants no credentials.
     pub(crate) async fn standalone() -> Option<Self> {
         Self::start(false).await
     }
@@ -54,12 +55,17 @@ impl Mongod {
             server.ask(doc! { "replSetInitiate": members }).await.unwrap();
         }
         server.wait().await;
+        if replica_set {
+            // As long as there is no user, one may be made from the same machine.
+            let user = doc! { "createUser": "ann", "pwd": "s3cret", "roles": ["root"] };
+            server.ask(user).await.unwrap();
+        }
         Some(server)
     }
 
-    /// Its address.
+    /// Its address, with credentials if it wants them.
     pub(crate) fn uri(&self) -> String {
-        self.uri_as("")
+        self.uri_as(if self.replica_set { "ann:s3cret@" } else { "" })
     }
 
     /// Its address, for `user:password@`.
@@ -148,7 +154,11 @@ fn spawn(program: &PathBuf, folder: &TempDir, port: u16, replica_set: bool) -> C
         .stdout(log.try_clone().unwrap())
         .stderr(log);
     if replica_set {
-        command.args(["--replSet", "rs0", "--oplogSize", "256"]);
+        // Members of a replica set with users have a key for each other.
+        let key = folder.path().join("key");
+        fs::write(&key, "bm9ib2R5IGVsc2UgaXMgaW4gdGhpcyBzZXQ=").unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        command.args(["--replSet", "rs0", "--oplogSize", "256", "--keyFile"]).arg(key);
     }
     command.spawn().unwrap()
 }

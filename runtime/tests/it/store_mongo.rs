@@ -67,6 +67,7 @@ async fn documents_and_indexes_are_as_promised() {
     let store = Place::server(&server.uri(), "cluster_db", true).open().await;
     assert!(store.name().starts_with("MongoDB at 127.0.0.1:"), "{}", store.name());
     assert!(store.name().ends_with(", database cluster_db"), "{}", store.name());
+    assert!(!format!("{store:?} {}", store.name()).contains("s3cret"), "{store:?}");
     store.commit(&every_kind()).await.unwrap();
     let database = database(&server).await;
 
@@ -205,9 +206,10 @@ async fn comes_and_goes(mut server: Mongod) {
 
     server.kill();
     all_are_away(&*store, &writes).await;
-    server.restart().await;
     index += 1;
-    eprintln!("after a kill: {:?}", until_it_succeeds(&*store, &[put(&task(index))]).await);
+    let writes = [put(&task(index))];
+    let ((), waited) = tokio::join!(server.restart(), until_it_succeeds(&*store, &writes));
+    eprintln!("after a kill: {waited:?}");
     let snapshot = store.load().await.unwrap();
     assert_eq!((snapshot.alive.len(), snapshot.next_index), (index as usize + 1, index + 1));
     assert!(snapshot.settings.contains(&("before".to_owned(), "1".to_owned())));
@@ -255,7 +257,14 @@ async fn what_cannot_be_opened_says_why() {
     let error = opened("mongodb://ann:s3cret@127.0.0.1:1/").await;
     assert!(matches!(error, StoreError::Away(_)), "{error:?}");
     let Some(server) = Mongod::replica_set().await else { return };
-    let error = opened(&server.uri_as("ann:s3cret@")).await;
+    for who in ["bob:s3cret@", "ann:xs3cret@"] {
+        let error = opened(&server.uri_as(who)).await;
+        assert!(
+            matches!(&error, StoreError::Broken(message) if message.contains("uthentication")),
+            "{error:?}"
+        );
+    }
+    let error = opened(&server.uri_as("")).await;
     assert!(matches!(&error, StoreError::Broken(message) if message.contains("uthentication")), "{error:?}");
     server.freeze();
     let error = opened(&server.uri()).await;

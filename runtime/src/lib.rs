@@ -25,3 +25,4 @@
 pub mod limits;
 pub mod record;
 pub mod store;
+pub mod worker;

@@ -1,1 +1,3 @@
 //! Tests of the runtime from outside.
+
+mod worker;

@@ -28,3 +28,4 @@ pub mod master;
 pub mod record;
 pub mod security;
 pub mod store;
+pub mod worker;

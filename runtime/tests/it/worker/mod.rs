@@ -1,0 +1,5 @@
+//! The worker: its core by itself, and with real processes and containers under a master that is played.
+
+mod core;
+mod process;
+mod support;

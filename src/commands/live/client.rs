@@ -21,7 +21,7 @@ use crate::failure::Usage;
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How often the other side is asked whether it still lives, and how long it may take to say so.
-const ALIVE: Duration = Duration::from_secs(10);
+const ALIVE: Duration = Duration::from_secs(5);
 /// Answers may be long: lists, and results with their logs.
 const MAX_MESSAGE: usize = 256 << 20;
 

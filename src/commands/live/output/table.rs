@@ -184,7 +184,7 @@ mod tests {
             table().render(style(20)),
             "NAME         N  NOTE\n日本語…      7  fine\nb\u{fffd}[0m     1000\n"
         );
-        assert_eq!(table().render(style(12)), "NAME       N\n日…        7\nb\u{fffd}[0m    1000\n");
+        assert_eq!(table().render(style(12)), "NAME       N\n日本…      7\nb\u{fffd}[0m   1000\n");
         assert!(table().render(style(20)).lines().all(|line| width(line) <= 20));
     }
 

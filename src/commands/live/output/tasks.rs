@@ -106,7 +106,8 @@ pub(crate) fn details(task: &v1::TaskRecord, style: Style) -> String {
     if task.attempt > 1 {
         let _ = write!(status, ", attempt {}", task.attempt);
     }
-    let mut asks = format!("{} cores, {} GB memory", amount(task.cpu_cores), amount(task.memory_gb));
+    let cores = if amount(task.cpu_cores) == "1" { "core" } else { "cores" };
+    let mut asks = format!("{} {cores}, {} GB memory", amount(task.cpu_cores), amount(task.memory_gb));
     let _ = write!(asks, ", {} GB storage", amount(task.storage_gb));
     if task.gpu_cores > 0.0 {
         let _ = write!(asks, ", {} GPU", amount(task.gpu_cores));
@@ -234,7 +235,7 @@ mod tests {
         assert_eq!(
             details(&running, style()),
             "task-1  stopping, attempt 2\nimage     alpine\ncommand   echo 'a b'\n\
-             asks for  1 cores, 0.5 GB memory, 1 GB storage\nlabels    a=1 b=2\nworker    w1\n\
+             asks for  1 core, 0.5 GB memory, 1 GB storage\nlabels    a=1 b=2\nworker    w1\n\
              created   2027-01-15T07:59:48Z (12 s ago)\nstarted   2027-01-15T07:59:58Z (2 s ago)\n\
              waited    10 s\nran       2.0 s\n"
         );

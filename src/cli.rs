@@ -1,5 +1,10 @@
 //! The command line.
 
+#[cfg(feature = "live")]
+pub(crate) mod cluster;
+#[cfg(feature = "live")]
+pub(crate) mod live;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,6 +61,10 @@ pub(crate) enum Command {
         #[arg(long)]
         no_plots: bool,
     },
+    // The commands of a live cluster.
+    #[cfg(feature = "live")]
+    #[command(flatten)]
+    Live(live::LiveCommand),
     /// Print a completion script for a shell
     #[command(
         after_help = "Examples:\n  cloudai completions bash > ~/.local/share/bash-completion/completions/cloudai\n  cloudai completions zsh > ~/.zfunc/_cloudai"

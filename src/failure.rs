@@ -76,6 +76,16 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
     if error.is::<ValidateError>() || error.is::<UnknownRule>() {
         return ExitCode::from(2);
     }
+    #[cfg(feature = "live")]
+    {
+        use crate::commands::live::{Interrupted, RpcError};
+        if error.is::<Interrupted>() {
+            return ExitCode::from(130);
+        }
+        if error.downcast_ref::<RpcError>().is_some_and(RpcError::is_refusal) {
+            return ExitCode::from(2);
+        }
+    }
     let input = error.is::<Usage>() || error.is::<Problems>() || error.is::<RegistryError>();
     if input || error.is::<SettingError>() { ExitCode::from(2) } else { ExitCode::from(1) }
 }

@@ -2,6 +2,8 @@
 
 mod generate;
 mod import;
+#[cfg(feature = "live")]
+pub(crate) mod live;
 mod oracle;
 mod scenario;
 mod simulate;
@@ -35,6 +37,8 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Import(command) => import::run(&command),
         Command::Strategies { name } => strategies::run(name.as_deref(), &registry),
         Command::Report { dir, no_plots } => report(&dir, !no_plots),
+        #[cfg(feature = "live")]
+        Command::Live(command) => live::run(command, registry),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "cloudai", &mut script);

@@ -37,6 +37,12 @@ impl Place {
         for variable in ["NO_COLOR", "COLUMNS", "CLICOLOR", "CLICOLOR_FORCE", "RAYON_NUM_THREADS"] {
             command.env_remove(variable);
         }
+        // Settings of a live cluster.
+        for variable in
+            ["MASTER_ADDR", "CLOUDAI_TOKEN", "TLS_ENABLED", "TLS_CA_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE"]
+        {
+            command.env_remove(variable);
+        }
         command
     }
 

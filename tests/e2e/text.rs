@@ -4,6 +4,32 @@ use insta::assert_snapshot;
 
 use crate::support::{Place, bundled};
 
+/// The commands of a live cluster.
+#[cfg(feature = "live")]
+const LIVE: &[&str] = &[
+    "master",
+    "worker",
+    "console",
+    "task",
+    "task submit",
+    "task list",
+    "task show",
+    "task logs",
+    "task cancel",
+    "task wait",
+    "task why",
+    "workers",
+    "workers list",
+    "workers register",
+    "workers drain",
+    "workers forget",
+    "status",
+    "results",
+    "strategy",
+];
+#[cfg(not(feature = "live"))]
+const LIVE: &[&str] = &[];
+
 #[test]
 fn help() {
     let place = Place::new();
@@ -21,7 +47,10 @@ fn help() {
         "import wfcommons",
         "report",
         "completions",
-    ] {
+    ]
+    .iter()
+    .chain(LIVE)
+    {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let ran = place.command(&args).env("COLUMNS", "100").output().unwrap();
         let name = if command.is_empty() { "cloudai".to_owned() } else { command.replace(' ', "-") };
@@ -44,7 +73,10 @@ fn every_command_has_an_example_in_its_help() {
         "import wfcommons",
         "report",
         "completions",
-    ] {
+    ]
+    .iter()
+    .chain(LIVE)
+    {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = place.good(&args).out;
         assert!(help.contains(&format!("  cloudai {command}")), "{help}");

@@ -5,27 +5,31 @@
 
 use clap::{Args, ValueEnum};
 
-pub(crate) const MASTER_HELP: &str = "Settings come from flags, then from the environment, then from the file .env in the working directory: --grpc-port is GRPC_PORT
-there, and so on. An address :PORT, or just PORT, means 127.0.0.1:PORT. Durations are like 500ms, 15s, 2m or 1h.
+pub(crate) const MASTER_HELP: &str =
+    "Settings come from flags, then from the environment, then from the file .env
+in the working directory: --grpc-port is GRPC_PORT there, and so on. An address
+:PORT, or just PORT, means 127.0.0.1:PORT. Durations are like 500ms, 15s, 2m, 1h.
 
 Exit codes: 0 it was told to stop, 1 it failed, 2 wrong usage or settings
 
 Examples:
   cloudai master
-  cloudai master --data-dir /var/lib/cloudai --scheduler-strategy 'easy' --no-console
-  MONGO_URI=mongodb://localhost:27017 cloudai master
-  cloudai master --grpc-port 0.0.0.0:50051 --tls-cert-file master.pem --tls-key-file master.key";
+  cloudai master --data-dir /var/lib/cloudai --scheduler-strategy easy
+  MONGO_URI=mongodb://localhost:27017 cloudai master --no-console
+  cloudai master --grpc-port 0.0.0.0:50051 --insecure";
 
-pub(crate) const WORKER_HELP: &str = "Settings come from flags, then from the environment, then from the file .env in the working directory: --worker-id is WORKER_ID
-there, and so on. An address :PORT, or just PORT, means 127.0.0.1:PORT. Durations are like 500ms, 15s, 2m or 1h.
+pub(crate) const WORKER_HELP: &str =
+    "Settings come from flags, then from the environment, then from the file .env
+in the working directory: --worker-id is WORKER_ID there, and so on. An address
+:PORT, or just PORT, means 127.0.0.1:PORT. Durations are like 500ms, 15s, 2m, 1h.
 
 Exit codes: 0 it was told to stop, 1 it failed, 2 wrong usage or settings
 
 Examples:
   cloudai worker
-  cloudai worker --worker-id gpu-7 --master-addr 10.0.0.1:50051 --worker-port 0.0.0.0:50052 --tls-enabled true
+  cloudai worker --master 10.0.0.1 --worker-port 0.0.0.0:50052 --insecure
   cloudai worker --executor process --label rack=b --label disk=ssd
-  cloudai worker --worker-id w2 --worker-port 50062 --data-dir ./w2 --executor emulated --cpu 16 --memory 64";
+  cloudai worker --worker-id w2 --worker-port 50062 --data-dir ./w2";
 
 /// What master and worker share.
 #[derive(Clone, Debug, Default, Args)]
@@ -37,7 +41,7 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<String>,
     /// Whether connections are encrypted [default: true if a certificate is given]
-    #[arg(long, value_name = "BOOL", help_heading = "Security")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Security")]
     pub(crate) tls_enabled: Option<String>,
     /// Certificate chain (PEM) of this side
     #[arg(long, value_name = "FILE", help_heading = "Security")]

@@ -156,16 +156,19 @@ pub(crate) struct ListArgs {
     pub(crate) common: Common,
 }
 
-const SUBMIT_HELP: &str = "A file holds one object, or an array of them: docker_image, command (a text that is split like a shell's words, or a list of words),
-user_id, name, cpu_cores, memory_gb, storage_gb, gpu_cores, gpu_models, priority, deadline (unix seconds), estimate_s, labels, env,
-on_disconnect, worker_id, emulated_s. All of them are taken, or none. `-` is stdin.
+const SUBMIT_HELP: &str = "A file holds one object, or an array of them, with the fields docker_image;
+command, a text that is split like a shell's words, or a list of words; user_id,
+name, cpu_cores, memory_gb, storage_gb, gpu_cores, gpu_models, priority, deadline
+in unix seconds, estimate_s, labels, env, on_disconnect, worker_id, emulated_s.
+All tasks of a file are taken, or none. `-` is stdin.
 
-Exit codes: 0 taken (with --wait: all completed), 1 failed, 2 wrong usage or refused, 130 interrupted
+Exit codes: 0 taken (with --wait: all completed), 1 failed, 2 wrong usage or
+refused, 130 interrupted
 
 Examples:
   cloudai task submit alpine --command 'echo hello' --wait
-  cloudai task submit python:3.12 --cpu 2 --memory 4 -- python -c 'print(6 * 7)'
-  cloudai task submit train:v3 --gpu 1 --gpu-model A100 --priority 5 --estimate 2h --env EPOCHS=20
+  cloudai task submit python:3.12 --memory 4 -- python -c 'print(6 * 7)'
+  cloudai task submit train:v3 --gpu 1 --gpu-model A100 --estimate 2h
   cloudai task submit --file tasks.json --json";
 
 /// `cloudai task submit`.
@@ -317,7 +320,8 @@ pub(crate) struct ResultsArgs {
     pub(crate) common: Common,
 }
 
-const CONSOLE_HELP: &str = "`help` in the console lists its commands. Lines may also come from a pipe or a file; the exit code is then 1 if one of them failed.
+const CONSOLE_HELP: &str = "`help` in the console lists its commands. Lines may also come from a pipe or a
+file; the exit code is then 1 if one of them failed.
 
 Examples:
   cloudai console

@@ -29,53 +29,50 @@ const MAX_MESSAGE: usize = 256 << 20;
 #[derive(Debug)]
 pub(crate) struct RpcError {
     code: Code,
+    /// The connection failed; the master has said nothing.
+    lost: bool,
     text: String,
 }
 
 impl RpcError {
     fn new(status: &Status, address: &Address) -> Self {
         let said = status.message();
-        let cause = innermost(status).unwrap_or_else(|| said.to_owned());
+        // What the master says has no cause; what the connection says has.
+        let lost = status.source().is_some();
         let text = match status.code() {
-            // A bare status of this code is the transport's; so is one whose text the master wrote, in its words.
-            Code::Unavailable if status.source().is_none() && !said.is_empty() => {
-                format!("the master at {address} cannot do that now: {said}")
+            _ if lost => {
+                let cause = innermost(status).unwrap_or_else(|| said.to_owned());
+                format!("lost the master at {address}: {cause}; is `cloudai master` running there?")
             }
-            Code::Unavailable | Code::Unknown if status.source().is_some() => {
-                format!(
-                    "the connection to the master at {address} was lost: {cause}; is `cloudai master` running there?"
-                )
-            }
-            Code::Unavailable => {
+            Code::Unavailable if said.is_empty() => {
                 format!("cannot reach the master at {address}; is `cloudai master` running there?")
             }
+            Code::Unavailable => format!("the master at {address} cannot do that now: {said}"),
             Code::Unauthenticated | Code::PermissionDenied => {
                 let why = if said.is_empty() { "no reason given" } else { said };
                 format!("the master at {address} does not let us in: {why}; set CLOUDAI_TOKEN to its token")
             }
             Code::DeadlineExceeded => format!("the master at {address} did not answer in time"),
             Code::Unimplemented => {
-                format!(
-                    "the master at {address} does not know this request; is it of version {}?",
-                    env!("CARGO_PKG_VERSION")
-                )
+                let version = env!("CARGO_PKG_VERSION");
+                format!("the master at {address} does not know this request; is it of version {version}?")
             }
             _ if said.is_empty() => {
                 format!("the master at {address} failed: {}", status.code().description())
             }
             _ => said.to_owned(),
         };
-        Self { code: status.code(), text }
+        Self { code: status.code(), lost, text }
     }
 
     /// True if the request was refused for what it says, and would be again.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self.code, Code::InvalidArgument | Code::NotFound | Code::OutOfRange)
+        !self.lost && matches!(self.code, Code::InvalidArgument | Code::NotFound | Code::OutOfRange)
     }
 
     /// True if the master was not there; it may be later.
     pub(crate) fn is_absence(&self) -> bool {
-        matches!(self.code, Code::Unavailable | Code::Unknown | Code::Cancelled)
+        self.lost || matches!(self.code, Code::Unavailable | Code::Unknown | Code::Cancelled)
     }
 }
 
@@ -197,7 +194,7 @@ impl Client {
         };
         let text =
             format!("cannot reach the master at {address}: {cause}; is `cloudai master` running there?");
-        Err(RpcError { code: Code::Unavailable, text }.into())
+        Err(RpcError { code: Code::Unavailable, lost: true, text }.into())
     }
 
     fn over(channel: Channel, bearer: Bearer, address: Address) -> Self {

@@ -27,9 +27,11 @@ impl fmt::Display for Source {
     }
 }
 
+type Environment = Box<dyn Fn(&str) -> Option<OsString>>;
+
 /// Where settings are looked for. An empty value is as good as none.
 pub(crate) struct Settings {
-    environment: Box<dyn Fn(&str) -> Option<OsString>>,
+    environment: Environment,
     file: EnvFile,
 }
 

@@ -254,3 +254,25 @@ fn ctrl_c_ends_waiting_with_130() {
         assert_eq!(ran.code, Some(130), "{}", ran.err);
     }
 }
+
+#[test]
+fn waiting_goes_on_over_a_restart_of_the_master() {
+    let master = FakeMaster::start();
+    good(&master, &["task", "submit", "stuck"]);
+    let place = Place::new();
+    let child = place
+        .command(&["task", "wait", "task-1"])
+        .env("MASTER_ADDR", &master.address)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    let master = master.restart(Duration::from_millis(1500));
+    std::thread::sleep(Duration::from_millis(500));
+    master.state.lock().unwrap().tasks.get_mut("task-1").unwrap().status = "completed".to_owned();
+    let ran: Ran = child.wait_with_output().unwrap().into();
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "task-1  completed\n"), "{}", ran.err);
+    assert_eq!(ran.err.matches("trying again").count(), 1, "{}", ran.err);
+    assert!(ran.err.contains("lost the master at"), "{}", ran.err);
+}

@@ -165,3 +165,27 @@ fn a_console_that_is_told_to_end_puts_the_terminal_back() {
         assert!(session.is_as_found());
     }
 }
+
+#[test]
+fn a_master_that_goes_does_not_end_a_console() {
+    let master = FakeMaster::start();
+    let place = Place::new();
+    let mut session = console(&master, &place);
+    session.press("task auto stuck\r");
+    session.see("task-1  pending");
+    session.press("monitor task-1\r");
+    session.see("any key leaves");
+    session.see("task-1  pending");
+    let address = master.address.clone();
+    let master = master.restart(std::time::Duration::from_millis(500));
+    session.see(&format!("error: lost the master at {address}"));
+    session.see("cloudai> ");
+    session.press("why task-1\r");
+    session.see("It waits");
+    drop(master);
+    session.press("status\r");
+    session.see("is `cloudai master` running there?");
+    session.see("cloudai> ");
+    session.press("exit\r");
+    assert_eq!(session.end(), Some(0));
+}

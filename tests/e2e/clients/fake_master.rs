@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 pub(super) struct FakeMaster {
     pub(super) address: String,
     pub(super) state: Arc<Mutex<State>>,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 /// What it knows, and what it was told.
@@ -39,7 +39,6 @@ impl FakeMaster {
 
     /// One that wants a token.
     pub(super) fn with_token(token: Option<&str>) -> Self {
-        let runtime = Runtime::new().unwrap();
         let worker = v1::WorkerRecord {
             worker_id: "w1".to_owned(),
             worker_ip: "127.0.0.1:50052".to_owned(),
@@ -56,7 +55,20 @@ impl FakeMaster {
             workers: [("w1".to_owned(), worker)].into(),
             ..State::default()
         }));
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        Self::serve("127.0.0.1:0", state)
+    }
+
+    /// Stops it, and starts it again after a pause with what it knew.
+    pub(super) fn restart(self, pause: Duration) -> Self {
+        let Self { address, state, runtime } = self;
+        drop(runtime);
+        std::thread::sleep(pause);
+        Self::serve(&address, state)
+    }
+
+    fn serve(address: &str, state: Arc<Mutex<State>>) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let service = ClientServiceServer::new(Service(Arc::clone(&state)));
         runtime.spawn(
@@ -64,7 +76,7 @@ impl FakeMaster {
                 .add_service(service)
                 .serve_with_incoming(TcpListenerStream::new(listener)),
         );
-        Self { address, state, _runtime: runtime }
+        Self { address, state, runtime }
     }
 }
 

@@ -94,7 +94,7 @@ impl Spec {
     /// The command of this name, in any case.
     pub(super) fn named(name: &str) -> Option<&'static Self> {
         let is = |other: &&str| other.eq_ignore_ascii_case(name);
-        COMMANDS.iter().find(|spec| is(&spec.name) || spec.aliases.iter().any(|alias| is(&alias)))
+        COMMANDS.iter().find(|spec| is(&spec.name) || spec.aliases.iter().any(is))
     }
 
     /// All names that can be written.

@@ -123,9 +123,8 @@ impl LineEditor {
                 }
                 Ok(Read::Line(line))
             }
-            Err(ReadlineError::Interrupted) => Ok(Read::Cleared),
+            Err(ReadlineError::Interrupted | ReadlineError::Signal(_)) => Ok(Read::Cleared),
             Err(ReadlineError::Eof) => Ok(Read::End),
-            Err(ReadlineError::Signal(_)) => Ok(Read::Cleared),
             Err(error) => Err(error).context("cannot read from the terminal"),
         }
     }

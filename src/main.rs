@@ -12,6 +12,11 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    // A worker runs this program again beside each process that it starts.
+    #[cfg(feature = "live")]
+    if let Some(code) = commands::live::supervise() {
+        return code;
+    }
     let cli = cli::Cli::parse();
     match commands::run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Server, ServerTlsConfig};
 
 /// How the parties of a cluster know each other. Default: no token, no TLS: for one machine.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +45,18 @@ impl Security {
         }
         Err(Exposed { what, address })
     }
+}
+
+/// A gRPC server, over TLS if `security` has a certificate.
+///
+/// # Errors
+/// Names the file that cannot be used, and why.
+pub fn server(security: &Security) -> Result<Server, String> {
+    let server = Server::builder().tcp_nodelay(true);
+    let Some((certificate, key)) = &security.tls else { return Ok(server) };
+    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+    let tls = ServerTlsConfig::new().identity(Identity::from_pem(read(certificate)?, read(key)?));
+    server.tls_config(tls).map_err(|error| error.to_string())
 }
 
 /// Why a party cannot be called.

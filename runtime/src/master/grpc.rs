@@ -4,7 +4,7 @@ use cloudai_proto::v1;
 use cloudai_proto::v1::master_service_server::MasterService;
 use tonic::{Request, Response, Status};
 
-use super::core::{Answer, Input};
+use super::core::{Answer, Input, Problem};
 use super::messages::{beat_of, registration_of, report_of, stop_list};
 use super::shell::{Master, Stopped, add};
 
@@ -44,10 +44,13 @@ impl MasterService for ForWorkers {
                 heartbeat_interval_s: self.heartbeat_interval_s,
                 lease_s: self.lease_s,
                 stop: stop_list(stop),
+                taken: false,
             },
-            Answer::Problem(problem) => {
-                v1::RegisterAck { reason: problem.to_string(), ..v1::RegisterAck::default() }
-            }
+            Answer::Problem(problem) => v1::RegisterAck {
+                taken: matches!(problem, Problem::WorkerTaken(_)),
+                reason: problem.to_string(),
+                ..v1::RegisterAck::default()
+            },
             other => return Err(unexpected(&other)),
         };
         Ok(Response::new(ack))

@@ -30,7 +30,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Identity, Server, ServerTlsConfig};
 
 use self::carrier::Carrier;
 use self::clients::ForClients;
@@ -38,7 +37,7 @@ use self::core::{CoreSettings, MasterCore, RestoreError};
 use self::grpc::ForWorkers;
 use self::http::HttpSettings;
 use crate::clock::Clock;
-use crate::security::{DialError, Dialer, Exposed, Security, Token};
+use crate::security::{DialError, Dialer, Exposed, Security, Token, server};
 use crate::store::{Store, StoreError};
 
 /// The largest message that is taken: a batch of a thousand tasks with environments.
@@ -190,7 +189,7 @@ pub async fn start(
         strategies,
     };
     let (grpc_address, http_address) = (local(&grpc, settings.grpc), local(&http, settings.http));
-    let router = server(security)?.add_routes(services(for_workers, for_clients, &admitted).await);
+    let router = server(security).map_err(MasterError::Tls)?.add_routes(services(for_workers, for_clients, &admitted).await);
     let (grpc_stop, http_stop) = (stopped.clone(), stopped);
     let serving_grpc = tokio::spawn(async move {
         let stream = TcpListenerStream::new(grpc);
@@ -218,17 +217,6 @@ fn local(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
 async fn until(mut stopped: watch::Receiver<bool>) {
     // Whoever could send it has gone: then it is over, too.
     let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-fn server(security: &Security) -> Result<Server, MasterError> {
-    let server = Server::builder().tcp_nodelay(true);
-    let Some((certificate, key)) = &security.tls else { return Ok(server) };
-    let read = |path: &std::path::Path| {
-        std::fs::read(path).map_err(|error| MasterError::Tls(format!("{}: {error}", path.display())))
-    };
-    let identity = Identity::from_pem(read(certificate)?, read(key)?);
-    let tls = ServerTlsConfig::new().identity(identity);
-    server.tls_config(tls).map_err(|error| MasterError::Tls(error.to_string()))
 }
 
 /// The gRPC services, with health and reflection.

@@ -58,12 +58,15 @@ pub enum WorkerError {
         /// Why.
         source: io::Error,
     },
-    /// The address of the master makes no sense.
-    #[error("{address:?} is not the address of a master: expected HOST:PORT")]
-    Master {
-        /// The address.
-        address: String,
-    },
+    /// The listener would be open to others.
+    #[error(transparent)]
+    Exposed(#[from] crate::security::Exposed),
+    /// The address of the master makes no sense, or the token, or the certificates that are trusted.
+    #[error("the master: {0}")]
+    Master(#[from] crate::security::DialError),
+    /// The certificate or key for serving.
+    #[error("TLS: {0}")]
+    Tls(String),
     /// The executor cannot be used.
     #[error("the {executor} executor cannot be used: {reason}")]
     Executor {

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::security::Security;
+
 /// What runs the tasks of a worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExecutorKind {
@@ -80,6 +82,8 @@ pub struct WorkerSettings {
     /// `__supervise`. A program that starts workers must then call [`supervise`](super::supervise) when this is its first
     /// argument.
     pub supervisor: Vec<OsString>,
+    /// Tokens and TLS. Default: none, for a cluster on one machine.
+    pub security: Security,
 }
 
 impl Default for WorkerSettings {
@@ -104,6 +108,7 @@ impl Default for WorkerSettings {
             logs_kept: Duration::from_secs(24 * 3600),
             pids_limit: 1024,
             supervisor: vec![program, "__supervise".into()],
+            security: Security::default(),
         }
     }
 }

@@ -12,7 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
 
 use super::clock::{boot_now_us, now};
 use super::core::{CoreSettings, Recovered, WorkerCore};
@@ -26,6 +27,7 @@ use super::journal::Journal;
 use super::service::{Running, Service, result_logs};
 use super::usage::Machine;
 use super::{ExecutorKind, WorkerError, WorkerSettings};
+use crate::security::{Dialer, Token, server};
 
 /// Longest wait for the master, to connect and to answer.
 const CALL: Duration = Duration::from_secs(10);
@@ -73,8 +75,17 @@ impl RunningWorker {
     ///
     /// # Errors
     ///
-    /// If it gave up by itself: the master has another worker of this id, or the journal cannot be written.
+    /// As [`ended`](Self::ended).
     pub async fn wait(mut self) -> Result<(), WorkerError> {
+        self.ended().await
+    }
+
+    /// The same, while it can still be stopped. Not to be asked again once it has answered.
+    ///
+    /// # Errors
+    ///
+    /// If it gave up by itself: the master has another worker of this id, or the journal cannot be written.
+    pub async fn ended(&mut self) -> Result<(), WorkerError> {
         match (&mut self.ended).await {
             Ok(result) => result,
             Err(error) => Err(WorkerError::Died(error.to_string())),
@@ -95,15 +106,9 @@ impl Drop for RunningWorker {
 /// If its data folder, its port, the master's address or its executor cannot be used.
 pub async fn start(settings: WorkerSettings) -> Result<RunningWorker, WorkerError> {
     let folder = DataFolder::open(&settings.data_dir)?;
-    let wrong_master = || WorkerError::Master { address: settings.master.clone() };
-    let channel = Endpoint::from_shared(format!("http://{}", settings.master))
-        .map_err(|_| wrong_master())?
-        .connect_timeout(CALL)
-        .timeout(CALL)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(CALL)
-        .keep_alive_while_idle(true)
-        .connect_lazy();
+    settings.security.check("gRPC", settings.listen)?;
+    let dialer = Dialer::new(&settings.security)?;
+    let channel = dialer.dial(&settings.master)?;
     let listen = |source| WorkerError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
@@ -135,8 +140,11 @@ pub async fn start(settings: WorkerSettings) -> Result<RunningWorker, WorkerErro
     let service = Service { messages: messages.clone(), logs: folder.logs(), running: running.clone() };
     let (health_reporter, health) = tonic_health::server::health_reporter();
     health_reporter.set_serving::<WorkerServiceServer<Service>>().await;
-    let server = Server::builder()
-        .add_service(WorkerServiceServer::new(service))
+    let token = dialer.token();
+    let admit = move |request: tonic::Request<()>| token.admit(request);
+    let server = server(&settings.security)
+        .map_err(WorkerError::Tls)?
+        .add_service(InterceptedService::new(WorkerServiceServer::new(service), admit))
         .add_service(health)
         .serve_with_incoming(TcpListenerStream::new(listener));
 
@@ -153,7 +161,7 @@ pub async fn start(settings: WorkerSettings) -> Result<RunningWorker, WorkerErro
         folder,
         journal: Some(journal),
         executor,
-        master: MasterServiceClient::new(channel),
+        master: MasterServiceClient::with_interceptor(channel, dialer.token()),
         worker_id: settings.worker_id,
         messages,
         running,
@@ -243,7 +251,7 @@ struct Shell {
     /// Away while it is written.
     journal: Option<Journal>,
     executor: Arc<dyn Executor>,
-    master: MasterServiceClient<Channel>,
+    master: MasterServiceClient<InterceptedService<Channel, Token>>,
     worker_id: String,
     messages: mpsc::UnboundedSender<Message>,
     running: Running,
@@ -351,14 +359,14 @@ impl Shell {
             Action::Register(info) => {
                 let (mut master, registration) = (self.master.clone(), info.registration);
                 self.send(async move {
-                    let answer = master.register_worker(*info).await;
-                    Input::RegisterAnswered { registration, answer: said(answer) }
+                    let answer = said(master.register_worker(*info)).await;
+                    Input::RegisterAnswered { registration, answer }
                 });
             }
             Action::Heartbeat { sent_us, beat } => {
                 let (mut master, session) = (self.master.clone(), beat.session);
                 self.send(async move {
-                    let answer = said(master.send_heartbeat(beat).await);
+                    let answer = said(master.send_heartbeat(beat)).await;
                     Input::HeartbeatAnswered { sent_us, session, answer }
                 });
             }
@@ -366,7 +374,7 @@ impl Shell {
                 let mut master = self.master.clone();
                 let key = AttemptKey { task_id: result.task_id.clone(), attempt: result.attempt };
                 self.send(async move {
-                    let answer = said(master.report_task_completion(*result).await);
+                    let answer = said(master.report_task_completion(*result)).await;
                     Input::ResultAnswered { key, answer }
                 });
             }
@@ -421,8 +429,12 @@ impl Shell {
     }
 }
 
-fn said<T>(answer: Result<tonic::Response<T>, tonic::Status>) -> Result<T, String> {
-    answer.map(tonic::Response::into_inner).map_err(|status| status.message().to_owned())
+/// What the master answers, if it does so in time.
+async fn said<T>(call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>) -> Result<T, String> {
+    match tokio::time::timeout(CALL, call).await {
+        Ok(answer) => answer.map(tonic::Response::into_inner).map_err(|status| status.message().to_owned()),
+        Err(_) => Err("no answer in time".to_owned()),
+    }
 }
 
 fn micros(length: Duration) -> i64 {

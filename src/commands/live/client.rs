@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -13,6 +14,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
 
+use super::options::CommonOptions;
 use super::settings::Settings;
 use super::values::{self, Address};
 use crate::cli::live::Connection;
@@ -172,7 +174,28 @@ impl Target {
 impl Client {
     /// Connects to the master that flags, environment or `.env` name.
     pub(crate) async fn connect(connection: &Connection) -> Result<Self> {
-        let Target { address, token, authorities } = Target::resolve(connection, &Settings::load()?)?;
+        Self::reach(Target::resolve(connection, &Settings::load()?)?).await
+    }
+
+    /// Connects to the master that this process has just started.
+    pub(crate) async fn local(listener: SocketAddr, common: &CommonOptions) -> Result<Self> {
+        // A listener on every address is reached on any; certificates name names.
+        let host = if common.tls.is_some() || listener.ip().is_unspecified() {
+            "localhost".to_owned()
+        } else {
+            listener.ip().to_string()
+        };
+        let authorities = common.tls.as_ref().map(|tls| std::fs::read(&tls.ca_file)).transpose();
+        Self::reach(Target {
+            address: Address { host, port: listener.port() },
+            token: common.token.as_ref().map(|token| token.0.clone()),
+            authorities: authorities.context("cannot read TLS_CA_FILE")?,
+        })
+        .await
+    }
+
+    async fn reach(target: Target) -> Result<Self> {
+        let Target { address, token, authorities } = target;
         let scheme = if authorities.is_some() { "https" } else { "http" };
         let mut endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))
             .with_context(|| format!("{address} is no address"))?

@@ -46,6 +46,13 @@ impl fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
+/// Does what a worker has started this program for, if it has: `cloudai __supervise FOLDER`.
+pub(crate) fn supervise() -> Option<std::process::ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    (arguments.next()? == "__supervise").then_some(())?;
+    Some(cloudai_runtime::worker::supervise(std::path::Path::new(&arguments.next()?)))
+}
+
 /// Runs a command.
 pub(super) fn run(command: LiveCommand, registry: Registry) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()

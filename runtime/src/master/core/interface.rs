@@ -182,7 +182,10 @@ pub enum Problem {
     /// Too many tasks wait or run.
     #[error("{0} tasks have not ended yet: at most {1} may be alive")]
     Full(usize, usize),
-    /// The id is another worker's.
+    /// The id is another worker's, which is alive.
+    #[error("another worker with the id '{0}' is alive: give this one another WORKER_ID")]
+    WorkerTaken(String),
+    /// What is asked for of a worker cannot be done, for this reason.
     #[error("{0}")]
     WorkerRefused(String),
     /// The strategy cannot be made.

@@ -107,6 +107,9 @@ struct WorkerEntry {
     contact: Time,
     /// Assignments reach it: it has not said that its session is another, and its lease is not over.
     open: bool,
+    /// It has sent a heartbeat in its present session, so it knows that it is in it: an assignment that overtakes the answer to
+    /// its registration would find it between two sessions.
+    settled: bool,
     /// What it said last.
     beat: Option<Beat>,
     /// Indexes of the tasks that are assigned to it.

@@ -95,6 +95,7 @@ impl MasterCore {
                 changed: None,
                 contact: now,
                 open: known,
+                settled: known,
                 beat: None,
                 tasks: BTreeSet::new(),
             });

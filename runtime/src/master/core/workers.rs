@@ -42,7 +42,7 @@ impl MasterCore {
         record.version.clone_from(&worker.version);
         (record.is_active, record.forgotten) = (true, false);
         record.last_heartbeat_us = Some(now_us);
-        (entry.contact, entry.open) = (now, true);
+        (entry.contact, entry.open, entry.settled) = (now, true, false);
         entry.changed = (first || !same_machine(record, &worker)).then(|| Box::new(worker));
         if first {
             let (worker_id, executor) = (record.worker_id.clone(), record.executor.clone());
@@ -79,9 +79,7 @@ impl MasterCore {
         let id = &worker.worker_id;
         if known.registration > 0 && !known.forgotten {
             if now < entry.contact + self.settings.inactive_after && known.is_active {
-                return Err(Problem::WorkerRefused(format!(
-                    "another worker with the id '{id}' is alive: give this one another WORKER_ID"
-                )));
+                return Err(Problem::WorkerTaken(id.clone()));
             }
             if !entry.tasks.is_empty() {
                 let tasks = entry.tasks.len();
@@ -106,6 +104,7 @@ impl MasterCore {
             changed: None,
             contact: self.now(),
             open: false,
+            settled: false,
             beat: None,
             tasks: std::collections::BTreeSet::new(),
         });
@@ -169,12 +168,13 @@ impl MasterCore {
         let stale = entry.record.last_heartbeat_us.is_none_or(|last| last + HEARTBEAT_KEPT_US <= now_us);
         entry.record.last_heartbeat_us = if stale { Some(now_us) } else { entry.record.last_heartbeat_us };
         entry.record.is_active = true;
+        entry.settled = true;
         if woken {
             let worker_id = entry.record.worker_id.clone();
             self.note("worker_returned", json!({ "worker_id": worker_id }));
-            self.set_state(place);
             self.watch(place);
         }
+        self.set_state(place);
         if woken || stale {
             self.keep_worker(place);
         }
@@ -245,7 +245,7 @@ impl MasterCore {
         let Some(worker) = entry.id else { return };
         let state = if entry.record.forgotten {
             WorkerState::Lost
-        } else if !entry.record.is_active || !entry.open {
+        } else if !(entry.record.is_active && entry.open && entry.settled) {
             WorkerState::Unreachable
         } else if entry.record.draining || entry.changed.is_some() {
             WorkerState::Draining

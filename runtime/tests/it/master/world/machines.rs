@@ -123,8 +123,6 @@ impl World {
             return Some(Delivery::Refused("stopped".to_owned()));
         }
         if session != machine.session || machine.session == 0 {
-            // What it has refused it takes from no copy of the message that comes later.
-            machine.over.insert(name);
             return Some(Delivery::Stale);
         }
         let keep = task.request.on_disconnect;

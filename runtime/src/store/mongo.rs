@@ -465,8 +465,8 @@ impl Refusal {
     fn into_error(self) -> StoreError {
         match self {
             Self::Driver(error) => refused(&error),
-            Self::Write { code, message } if passes(code) => StoreError::Away(message),
-            Self::Write { message, .. } => StoreError::Broken(message),
+            Self::Write { code, message } if passes(code) => StoreError::Away(format!("MongoDB: {message}")),
+            Self::Write { message, .. } => StoreError::Broken(format!("MongoDB: {message}")),
         }
     }
 }
@@ -498,37 +498,17 @@ fn refused(error: &Error) -> StoreError {
     }
 }
 
-/// Codes of the server for what passes by itself: it stops, another member becomes the primary, something takes too long or is in
-/// the way, or its disk is full until somebody makes room.
+/// Codes of the server for what passes by itself: it starts and does not know its keys yet, it stops, another member becomes the
+/// primary, something takes too long or is in the way, or its disk is full until somebody makes room.
 fn passes(code: i32) -> bool {
-    matches!(
-        code,
-        6 | 7
-            | 24
-            | 50
-            | 64
-            | 89
-            | 91
-            | 112
-            | 133
-            | 134
-            | 189
-            | 202
-            | 225
-            | 246
-            | 251
-            | 262
-            | 290
-            | 9001
-            | 10107
-            | 11600
-            | 11601
-            | 11602
-            | 13388
-            | 13435
-            | 13436
-            | 14031
-    )
+    let starts = matches!(code, 94 | 211);
+    let stops = matches!(code, 91 | 11600 | 11601 | 11602);
+    let primary = matches!(code, 133 | 189 | 10107 | 13388 | 13435 | 13436);
+    let network = matches!(code, 6 | 7 | 89 | 9001);
+    let time = matches!(code, 24 | 50 | 64 | 202 | 262);
+    let transaction = matches!(code, 112 | 134 | 225 | 246 | 251 | 290);
+    let disk = code == 14031;
+    starts || stops || primary || network || time || transaction || disk
 }
 
 /// An address that can't be used. What the driver says about one may repeat a part of it, so it is shown only if there is nothing to

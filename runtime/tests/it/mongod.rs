@@ -58,7 +58,7 @@ impl Mongod {
         if replica_set {
             // As long as there is no user, one may be made from the same machine.
             let user = doc! { "createUser": "ann", "pwd": "s3cret", "roles": ["root"] };
-            server.ask(user).await.unwrap();
+            server.wait_for("a user", user, |_| true).await;
         }
         Some(server)
     }

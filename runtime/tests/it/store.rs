@@ -1,7 +1,6 @@
 //! What every store must do: one suite, run over SQLite here and over MongoDB by `store_mongo`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use cloudai_runtime::record::{JournalEntry, ResultRecord, Status, TaskRecord, WorkerRecord};
@@ -33,7 +32,7 @@ impl Place {
         settings.mongo_uri = Some(uri.to_owned());
         settings.db_name = db_name.to_owned();
         // If a file were opened instead, it would be found out.
-        settings.data_dir = PathBuf::from("/nonexistent");
+        settings.data_dir = "/nonexistent".into();
         Self { settings, atomic, _folder: None }
     }
 

@@ -4,7 +4,7 @@ use cloudai_runtime::store::sqlite::SqliteStore;
 use cloudai_runtime::store::{self, StoreError, StoreSettings};
 use rusqlite::Connection;
 
-use crate::records::every_kind;
+use crate::records::{every_kind, put, task};
 use crate::store::Place;
 
 /// The message of a store that is broken.
@@ -86,6 +86,21 @@ async fn only_its_owner_may_read_it() {
     for file in files {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
     }
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_a_kill() {
+    let (place, copy) = (Place::file(), Place::file());
+    let store = place.open().await;
+    store.commit(&every_kind()).await.unwrap();
+    store.commit(&[put(&task(1))]).await.unwrap();
+    // What is on the disk while the store is open is what is there when its process is killed.
+    std::fs::create_dir(&copy.settings.data_dir).unwrap();
+    for suffix in ["", "-wal"] {
+        let name = format!("cloudai.db{suffix}");
+        std::fs::copy(place.settings.data_dir.join(&name), copy.settings.data_dir.join(&name)).unwrap();
+    }
+    assert_eq!(copy.open().await.load().await.unwrap(), store.load().await.unwrap());
 }
 
 #[tokio::test]

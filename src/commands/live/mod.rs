@@ -46,11 +46,15 @@ impl fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
-/// Does what a worker has started this program for, if it has: `cloudai __supervise FOLDER`.
-pub(crate) fn supervise() -> Option<std::process::ExitCode> {
+/// Does what a worker has started this program for, if it has: `cloudai __supervise FOLDER`, `cloudai __guard FOLDER`.
+pub(crate) fn beside_a_worker() -> Option<std::process::ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
-    (arguments.next()? == "__supervise").then_some(())?;
-    Some(cloudai_runtime::worker::supervise(std::path::Path::new(&arguments.next()?)))
+    let work = match arguments.next()?.to_str()? {
+        "__supervise" => cloudai_runtime::worker::supervise,
+        "__guard" => cloudai_runtime::worker::guard,
+        _ => return None,
+    };
+    Some(work(std::path::Path::new(&arguments.next()?)))
 }
 
 /// Runs a command.

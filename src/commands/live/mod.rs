@@ -29,8 +29,8 @@ use anyhow::{Context, Result};
 use cloudai_schedulers::Registry;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::live::{Common, LiveCommand};
-use client::Client;
+use crate::cli::live::{Common, Connection, LiveCommand};
+use client::{Client, Target};
 
 pub(crate) use client::RpcError;
 
@@ -107,5 +107,10 @@ async fn asked_to_end() {
 
 /// A connection to the master.
 async fn connected(common: &Common) -> Result<Client> {
-    Client::connect(&common.connection).await
+    client_of(&common.connection).await
+}
+
+/// A connection to the master that flags, environment or `.env` name.
+async fn client_of(connection: &Connection) -> Result<Client> {
+    Client::connect(Target::resolve(connection, &settings::Settings::load()?)?).await
 }

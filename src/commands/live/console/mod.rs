@@ -10,6 +10,7 @@ mod input;
 mod monitor;
 mod terminal;
 
+use std::collections::VecDeque;
 use std::io::IsTerminal as _;
 
 use anyhow::{Result, bail};
@@ -18,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::client::Client;
 use super::output::{Style, cluster, tasks};
-use super::{Interrupted, logs};
+use super::{Interrupted, client_of, logs};
 use crate::cli::live::Connection;
 use crate::commands::print;
 use crate::failure::{is_broken_pipe, message, tell};
@@ -31,8 +32,7 @@ const SHOWN: u32 = 50;
 
 /// `cloudai console`.
 pub(super) async fn command(connection: &Connection) -> Result<()> {
-    let client = Client::connect(connection).await?;
-    run(client).await
+    run(client_of(connection).await?).await
 }
 
 /// Reads and runs commands until somebody leaves. On a terminal a command that fails is told, and that is all; of a pipe the
@@ -59,15 +59,21 @@ async fn converse(client: &Client) -> Result<()> {
         ))?;
     }
     let (mut commands, mut failed) = (0, 0);
+    // What is pasted may be several lines.
+    let mut lines = VecDeque::new();
     loop {
-        let line = tokio::select! {
-            read = input.read() => match read? {
-                Read::Line(line) => line,
-                Read::Cleared => continue,
+        let Some(line) = lines.pop_front() else {
+            let read = tokio::select! {
+                read = input.read() => read?,
+                // The editor takes ctrl-c as a key; this is a signal from elsewhere, or to a script.
+                _ = interrupt.recv() => return Err(Interrupted.into()),
+            };
+            match read {
+                Read::Line(text) => lines.extend(text.lines().map(str::to_owned)),
+                Read::Cleared => {}
                 Read::End => break,
-            },
-            // The editor takes ctrl-c as a key; this is a signal from elsewhere, or to a script.
-            _ = interrupt.recv() => return Err(Interrupted.into()),
+            }
+            continue;
         };
         let command = match parse(&line) {
             Ok(Some(Command::Exit)) => break,
@@ -87,6 +93,7 @@ async fn converse(client: &Client) -> Result<()> {
                 if !interactive {
                     return Err(Interrupted.into());
                 }
+                lines.clear();
                 Err(Interrupted.into())
             }
         };

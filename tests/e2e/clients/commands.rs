@@ -302,11 +302,46 @@ fn an_encrypted_master_is_checked_against_a_certificate() {
     place.good(&["status", "--master", &master.address, "--tls-ca-file", "cert.pem"]);
     place.good(&["status", "--master", &address, "--tls-ca-file", "cert.pem"]);
     let mut command = place.command(&["status", "--master", &address]);
-    assert!(command.env("TLS_ENABLED", "true").env("TLS_CERT_FILE", "cert.pem").status().unwrap().success());
+    let ran: Ran =
+        command.env("TLS_ENABLED", "true").env("TLS_CERT_FILE", "cert.pem").output().unwrap().into();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
     let other = Place::new();
     certificate(&other).unwrap();
     let ran = other.run(&["status", "--master", &address, "--tls-ca-file", "cert.pem"]);
     assert_eq!((ran.code, ran.err.contains("certificate")), (Some(1), true), "{}", ran.err);
     let ran = place.run(&["status", "--master", &address]);
     assert_eq!(ran.code, Some(1), "{}", ran.err);
+}
+
+#[test]
+fn settings_of_master_and_worker_are_checked_before_anything_starts() {
+    let place = Place::new();
+    place.write(".env", "# of this cluster\nexport LEASE='soon'\nMONGO_URI=mongodb://user:geheim@host/\n");
+    for (args, message) in [
+        (&["master"][..], "error: .env:2: LEASE: \"soon\": expected a duration above 0"),
+        (&["master", "--lease", "60", "--grpc-port", "x"], "error: --grpc-port: \"x\": expected a port"),
+        (&["master", "--lease", "60", "--scheduler-strategy", "nonsense"], "error: SCHEDULER_STRATEGY: "),
+        (
+            &["master", "--lease", "60", "--http-port", "0.0.0.0:80"],
+            "error: HTTP_PORT: 0.0.0.0:80 is open to other machines",
+        ),
+        (
+            &["worker", "--executor", "podman"],
+            "error: --executor: \"podman\": expected docker, process or emulated",
+        ),
+        (
+            &["worker", "--master", "10.0.0.1"],
+            "error: WORKER_PORT: 127.0.0.1:50052 is reached from this machine only",
+        ),
+    ] {
+        let ran = place.run(args);
+        assert_eq!(ran.code, Some(2), "{args:?}: {}", ran.err);
+        assert!(ran.err.starts_with(message), "{args:?}: {}", ran.err);
+    }
+    place.write(".env", "MONGO_URI='mongodb://user:geheim@host/\n");
+    let ran = place.run(&["master"]);
+    assert_eq!(
+        (ran.code, ran.err.as_str()),
+        (Some(2), "error: .env:1: \"(not shown)\": expected a closing '\n")
+    );
 }

@@ -1,6 +1,6 @@
 //! `cloudai console`: the cluster, interactively.
 //!
-//! - [`command`]: what a line means; [`catalogue`]: the commands, and `help`; [`completion`]: what tab offers. Pure.
+//! - [`mod@command`]: what a line means; [`catalogue`]: the commands, and `help`; [`completion`]: what tab offers. Pure.
 //! - [`input`]: lines from an editor or a pipe; [`terminal`]: modes and keys; [`monitor`]: a task as it runs
 
 mod catalogue;
@@ -153,7 +153,7 @@ async fn execute(client: &Client, command: Command) -> Result<()> {
             let request = v1::ListResultsRequest { limit: SHOWN, ..Default::default() };
             print(&cluster::results(&client.results(request).await?, style))
         }
-        Command::Logs(id) => logs::print(client, &id, 0, false).await,
+        Command::Logs(id) => logs::print(client, &id, 0).await,
         Command::Why(id) => print(&tasks::why(&client.why(&id).await?, style)),
         Command::Strategy(spec) => print(&cluster::strategy(&client.strategy(spec.as_deref()).await?, style)),
         Command::Drain { worker_id, undo } => {

@@ -1,7 +1,5 @@
 //! A live cluster over real processes: master and workers of the built binary.
 //!
-//! Not declared in `main.rs` until `cloudai master` and `cloudai worker` are joined; then `#[cfg(feature = "live")] mod live;`.
-//!
 //! - `processes`: starting and ending masters and workers
 //! - `tasks`: from submission to the log, exit codes, cancelling, pinning
 //! - `failures`: workers that are killed, masters that are started again

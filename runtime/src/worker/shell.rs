@@ -384,14 +384,14 @@ impl Shell {
             Action::Register(info) => {
                 let (mut master, registration) = (self.master.clone(), info.registration);
                 self.send(async move {
-                    let answer = master.register_worker(*info).await;
-                    Input::RegisterAnswered { registration, answer: said(answer) }
+                    let answer = said(master.register_worker(*info)).await;
+                    Input::RegisterAnswered { registration, answer }
                 });
             }
             Action::Heartbeat { sent_us, beat } => {
                 let (mut master, session) = (self.master.clone(), beat.session);
                 self.send(async move {
-                    let answer = said(master.send_heartbeat(beat).await);
+                    let answer = said(master.send_heartbeat(beat)).await;
                     Input::HeartbeatAnswered { sent_us, session, answer }
                 });
             }
@@ -399,7 +399,7 @@ impl Shell {
                 let mut master = self.master.clone();
                 let key = AttemptKey { task_id: result.task_id.clone(), attempt: result.attempt };
                 self.send(async move {
-                    let answer = said(master.report_task_completion(*result).await);
+                    let answer = said(master.report_task_completion(*result)).await;
                     Input::ResultAnswered { key, answer }
                 });
             }
@@ -458,8 +458,12 @@ impl Shell {
     }
 }
 
-fn said<T>(answer: Result<tonic::Response<T>, tonic::Status>) -> Result<T, String> {
-    answer.map(tonic::Response::into_inner).map_err(|status| status.message().to_owned())
+/// Every call has an end: the core waits for it.
+async fn said<T>(call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>) -> Result<T, String> {
+    match tokio::time::timeout(2 * CALL, call).await {
+        Ok(answer) => answer.map(tonic::Response::into_inner).map_err(|status| status.message().to_owned()),
+        Err(_) => Err("no answer".to_owned()),
+    }
 }
 
 fn micros(length: Duration) -> i64 {

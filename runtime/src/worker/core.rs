@@ -369,8 +369,9 @@ impl WorkerCore {
             None => ("failed", outcome.reason),
         };
         // 0 would say that it never started.
-        let started =
-            if outcome.started_at_us > 0 { outcome.started_at_us } else { attempt.started_at_us.max(1) };
+        let started = if outcome.started_at_us > 0 { outcome.started_at_us } else { attempt.started_at_us };
+        // Docker may note the end of a short container before its start.
+        let started = started.min(outcome.ended_at_us).max(1);
         let result = v1::TaskResult {
             status: status.to_owned(),
             reason,

@@ -68,6 +68,8 @@ impl WorkerCore {
         self.heartbeat_due_us = now.boot_us;
         self.heartbeat_in_flight = false;
         actions.push(Action::Log(format!("registered: session {registration}")));
+        // Also if it is shorter than what an earlier registration has given: the master counts with this one.
+        self.lease_end_us = None;
         self.renew(sent_us, actions);
         for id in &ack.stop {
             self.cancel(id, now, actions);

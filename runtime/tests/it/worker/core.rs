@@ -305,6 +305,13 @@ fn when_the_lease_runs_out_what_must_stop_is_stopped_and_the_rest_goes_on() {
     assert_eq!(bench.journal.registration, 3);
     bench.answer_registration();
     assert_eq!((bench.core.session(), bench.running.len()), (3, 1));
+    // A master that gives shorter leases now counts with those.
+    let (sent_us, _) = bench.heartbeats().pop().unwrap();
+    let ack = v1::HeartbeatAck { accepted: true, register: true, ..v1::HeartbeatAck::default() };
+    bench.step(Input::HeartbeatAnswered { sent_us, session: 3, answer: Ok(ack) });
+    let ack = v1::RegisterAck { accepted: true, lease_s: 3.0, ..v1::RegisterAck::default() };
+    bench.step(Input::RegisterAnswered { registration: 4, answer: Ok(ack) });
+    assert_eq!(bench.core.lease_end_us(), Some(bench.now + 3 * SECOND));
     // An answer that comes after its own lease has run out gives no session.
     bench.wait(LEASE * SECOND);
     bench.wait(LEASE * SECOND);

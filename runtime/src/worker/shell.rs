@@ -35,9 +35,6 @@ const CALL: Duration = Duration::from_secs(10);
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// Messages taken in one go; what they have to write shares one sync of the disk.
 const BATCH: usize = 512;
-/// Calls of the master at once. A master may assign thousands in one pass; of the streams that a client opens beyond this
-/// each is reset, and after a thousand of those the connection is.
-const STREAMS: u32 = 16_384;
 const CLEAN_LOGS: Duration = Duration::from_secs(600);
 
 /// What reaches the loop.
@@ -138,7 +135,6 @@ pub async fn start(settings: WorkerSettings) -> Result<RunningWorker, WorkerErro
     let (health_reporter, health) = tonic_health::server::health_reporter();
     health_reporter.set_serving::<WorkerServiceServer<Service>>().await;
     let server = Server::builder()
-        .max_concurrent_streams(STREAMS)
         .add_service(WorkerServiceServer::new(service))
         .add_service(health)
         .serve_with_incoming(TcpListenerStream::new(listener));

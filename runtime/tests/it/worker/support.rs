@@ -11,7 +11,7 @@ use cloudai_proto::v1::worker_service_client::WorkerServiceClient;
 use cloudai_runtime::worker::{ExecutorKind, RunningWorker, WorkerSettings, guard, start, supervise};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Channel, Server};
+use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status};
 
 /// Not a test by itself: the process executor's supervisor, which is this program again. Its folder is in the environment.
@@ -148,7 +148,9 @@ impl PlayedMaster {
         let session =
             self.until("a heartbeat", |heard| Some(heard.beats.get(before..)?.last()?.session)).await;
         let address = self.heard().registrations.last().unwrap().worker_ip.clone();
-        (session, WorkerServiceClient::connect(format!("http://{address}")).await.unwrap())
+        // With thousands of calls at once, HTTP/2 gives the connection up.
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap().concurrency_limit(128);
+        (session, WorkerServiceClient::new(endpoint.connect().await.unwrap()))
     }
 
     /// A worker of this master in a process of its own, registered; its process, session and service.

@@ -180,3 +180,17 @@ fn an_outlived_prediction_is_put_right_by_a_minute_then_five() {
     // At 120 by five minutes more: 420.
     assert!(start(121, 299) && !start(121, 300));
 }
+
+/// One pool of 30 cores, of which a share has no end in decimals.
+const THIRTY: &str = "worker_id,total_cpu,total_memory,total_storage,total_gpu\npool,30,64,1000,0\n";
+
+#[test]
+fn equal_areas_tie_however_many_cores_there_are() {
+    // 90 core seconds each: the first in the queue goes first under either order.
+    let run = |rows: [&str; 2], order: &str| {
+        let case = Case::new(THIRTY, &["arrival_s duration_s cpu_cores", rows[0], rows[1]]);
+        starts(&case.set("estimates", "exact"), &format!("queue(order={order})"))
+    };
+    assert_eq!(run(["wide 0 3 30", "narrow 0 90 1"], "smallest_area"), ["narrow 3 1xw0", "wide 0 1xw0"]);
+    assert_eq!(run(["narrow 0 90 1", "wide 0 3 30"], "largest_area"), ["narrow 0 1xw0", "wide 90 1xw0"]);
+}

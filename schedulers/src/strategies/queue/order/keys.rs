@@ -137,13 +137,17 @@ pub fn deadline(_: &ClusterView<'_>, task: TaskView<'_>) -> Time {
     task.spec().deadline.unwrap_or(Time::NEVER)
 }
 
-/// `priority`: highest priority + `aging` x hours waited first. As all that wait age alike, the order of two tasks never
-/// changes, and the time at which each became eligible stands for its age.
+/// `priority`: highest priority + `aging` x hours waited first, where `aging` is in billionths of a point. As all that wait
+/// age alike, the order of two tasks never changes, and the time at which each became eligible stands for its age. Counted
+/// in whole numbers, so that tasks which are even tie.
 #[must_use]
-pub fn aged_priority(task: TaskView<'_>, aging: f64) -> Reverse<Score> {
-    let since_origin = Duration::from_micros(task.eligible().micros());
-    Reverse(Score(f64::from(task.spec().priority) - aging * seconds(since_origin) / 3600.0))
+pub fn aged_priority(task: TaskView<'_>, aging: u64) -> Reverse<i128> {
+    let age = i128::from(aging) * i128::from(task.eligible().micros());
+    Reverse(i128::from(task.spec().priority) * POINT - age)
 }
+
+/// A point of priority, in billionths of a point x microseconds in an hour.
+const POINT: i128 = 1_000_000_000 * 3_600_000_000;
 
 /// A function of run time, processors and time of submission, in seconds.
 pub type Learned = fn(run: f64, processors: f64, submitted: f64) -> f64;

@@ -4,6 +4,7 @@
 //! - `tasks`: from submission to the log, exit codes, cancelling, pinning
 //! - `failures`: workers that are killed, masters that are started again
 //! - `docker`: the same in real containers; `mongo`: records in a real MongoDB; `telemetry`: WebSocket clients
+//! - `secure`: TLS and tokens
 //! - `http`: what the HTTP side answers to a client that is written here
 
 mod docker;
@@ -12,5 +13,6 @@ mod http;
 #[cfg(feature = "mongo")]
 mod mongo;
 mod processes;
+mod secure;
 mod tasks;
 mod telemetry;

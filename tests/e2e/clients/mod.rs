@@ -5,4 +5,4 @@ pub(crate) mod commands;
 mod console;
 mod fake_master;
 #[cfg(target_os = "linux")]
-mod terminal;
+pub(crate) mod terminal;

@@ -12,9 +12,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    // A worker runs this program again beside each process that it starts.
+    // A worker runs this program again beside itself and beside each process that it starts.
     #[cfg(feature = "live")]
-    if let Some(code) = commands::live::supervise() {
+    if let Some(code) = commands::live::beside_a_worker() {
         return code;
     }
     let cli = cli::Cli::parse();

@@ -22,6 +22,8 @@ mod failures;
 mod folders;
 #[cfg(unix)]
 mod interrupted;
+#[cfg(feature = "live")]
+mod live;
 mod oracle;
 mod report;
 mod simulate;

@@ -16,6 +16,7 @@ use super::events::{
     Action, AttemptKey, BootMicros, CallId, Entry, Found, FoundState, Held, Input, Load, Now, Outcome,
     StopRequest,
 };
+use super::journal::JournalState;
 
 const SECOND: i64 = 1_000_000;
 /// Changes within this time share one heartbeat.
@@ -49,10 +50,8 @@ pub struct CoreSettings {
 /// What is known of an earlier life of the worker.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
-    /// The last registration's number; 0: none.
-    pub registration: u64,
     /// What the journal holds.
-    pub held: BTreeMap<AttemptKey, Held>,
+    pub journal: JournalState,
     /// What the executor found.
     pub found: Vec<Found>,
     /// The end of the lease, if this is still known.
@@ -143,7 +142,7 @@ impl WorkerCore {
     #[must_use]
     pub fn new(settings: CoreSettings, now: Now, recovered: Recovered) -> (Self, Vec<Action>) {
         let mut core = Self {
-            registration: recovered.registration,
+            registration: recovered.journal.registration,
             link: Link::Out { not_before_us: now.boot_us },
             register_pause: REGISTER_PAUSE.0,
             ever_registered: false,
@@ -166,7 +165,7 @@ impl WorkerCore {
         let mut actions = Vec::new();
         let mut found: BTreeMap<AttemptKey, FoundState> =
             recovered.found.into_iter().map(|found| (found.key, found.state)).collect();
-        for (key, held) in recovered.held {
+        for (key, held) in recovered.journal.held {
             core.recover(&key, held, found.remove(&key), now, &mut actions);
         }
         // Nobody knows these: their results are stored already.
@@ -201,7 +200,7 @@ impl WorkerCore {
                     attempt.started_at_us = started_at_us;
                     attempt.phase = Phase::Running;
                 }
-                actions.push(Action::Resume { task });
+                actions.push(Action::Resume { task: Box::new(task) });
                 if stop.is_some() {
                     actions.push(Action::Stop { key: key.clone() });
                 }
@@ -260,7 +259,7 @@ impl WorkerCore {
         self.expire(now, &mut actions);
         match input {
             Input::Tick => {}
-            Input::Assign { call, task } => self.assign(call, task, &mut actions),
+            Input::Assign { call, task } => self.assign(call, *task, &mut actions),
             Input::Cancel { call, id } => {
                 let held = self.cancel(&id, now, &mut actions);
                 let ack = v1::TaskAck { accepted: true, held, ..v1::TaskAck::default() };
@@ -308,9 +307,9 @@ impl WorkerCore {
             return;
         }
         let not_after_us = if keeps(&task) { None } else { self.lease_end_us };
-        actions.push(Action::Journal(Entry::Accepted(task.clone())));
+        actions.push(Action::Journal(Entry::Accepted(Box::new(task.clone()))));
         actions.push(Action::Answer { call, ack: accepted });
-        actions.push(Action::Start { task: task.clone(), not_after_us });
+        actions.push(Action::Start { task: Box::new(task.clone()), not_after_us });
         self.attempts.insert(key, Attempt { task, started_at_us: 0, stop: None, phase: Phase::Starting });
         self.changed = true;
     }
@@ -361,6 +360,7 @@ impl WorkerCore {
         // What ended before it was asked to has ended by itself.
         let stopped = attempt.stop.as_ref().filter(|stop| outcome.ended_at_us >= stop.at_us);
         let (status, reason) = match stopped {
+            _ if outcome.cut_off => ("cancelled", CUT_OFF.to_owned()),
             Some(stop) => ("cancelled", stop.reason.clone()),
             None if outcome.exit_code == 0 && outcome.reason.is_empty() => ("completed", String::new()),
             None if outcome.reason.is_empty() => ("failed", format!("exit code {}", outcome.exit_code)),

@@ -67,6 +67,8 @@ pub struct Outcome {
     pub usage: Option<v1::ResourceUsage>,
     /// Its output, cut.
     pub logs: String,
+    /// The guard has stopped it, because the lease ran out while the worker could not do so.
+    pub cut_off: bool,
 }
 
 /// The part of the machine that is in use, in percent.
@@ -93,7 +95,7 @@ pub enum Input {
         /// Who is to be answered.
         call: CallId,
         /// What is assigned.
-        task: v1::Task,
+        task: Box<v1::Task>,
     },
     /// The master cancels an attempt.
     Cancel {
@@ -166,14 +168,14 @@ pub enum Action {
     /// Start an attempt.
     Start {
         /// What.
-        task: v1::Task,
+        task: Box<v1::Task>,
         /// Too late is worse than never: from then on it must not be started, and counts as a failed start.
         not_after_us: Option<BootMicros>,
     },
     /// Watch an attempt that was found running.
     Resume {
         /// What.
-        task: v1::Task,
+        task: Box<v1::Task>,
     },
     /// Stop an attempt: ask it to, and kill it after the grace period. Its end follows.
     Stop {
@@ -214,7 +216,7 @@ pub enum Entry {
     /// The number of the registration about to be sent.
     Registration(u64),
     /// An attempt was accepted.
-    Accepted(v1::Task),
+    Accepted(Box<v1::Task>),
     /// It has started.
     Started {
         /// Which.

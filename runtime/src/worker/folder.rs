@@ -4,6 +4,7 @@
 //! - `identity`: a random word; who has another one is another worker
 //! - `journal`: see [`Journal`](super::journal::Journal)
 //! - `lease`: the end of the lease
+//! - `alive`, `guard.json`, `guard.lock`, `cut_off/`: between the worker and its guard
 //! - `logs/TASK.ATTEMPT.out` and `.err`
 //! - `run/`: what the process executor keeps
 
@@ -26,6 +27,13 @@ struct Lease {
     until_us: BootMicros,
 }
 
+/// The end of the lease in a folder, if it was written since the machine was started.
+pub(super) fn read_lease(folder: &Path) -> Option<BootMicros> {
+    let bytes = std::fs::read(folder.join("lease")).ok()?;
+    let lease: Lease = serde_json::from_slice(&bytes).ok()?;
+    (lease.boot_id == boot_id()).then_some(lease.until_us)
+}
+
 /// An open data folder: locked until it is dropped.
 #[derive(Debug)]
 pub struct DataFolder {
@@ -33,6 +41,7 @@ pub struct DataFolder {
     identity: String,
     boot_id: String,
     _lock: File,
+    _alive: File,
 }
 
 impl DataFolder {
@@ -54,6 +63,10 @@ impl DataFolder {
             TryLockError::WouldBlock => WorkerError::InUse { path: path.clone() },
             TryLockError::Error(source) => failed(source),
         })?;
+        // A guard looks at this one, and may have it for a moment.
+        let alive = File::options().create(true).truncate(false).write(true).open(path.join("alive"));
+        let alive = alive.map_err(failed)?;
+        alive.lock().map_err(failed)?;
         let identity = match std::fs::read_to_string(path.join("identity")) {
             Ok(identity) => identity,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -63,7 +76,7 @@ impl DataFolder {
             }
             Err(error) => return Err(failed(error)),
         };
-        Ok(Self { path, identity, boot_id: boot_id(), _lock: lock })
+        Ok(Self { path, identity, boot_id: boot_id(), _lock: lock, _alive: alive })
     }
 
     /// The folder.
@@ -81,9 +94,7 @@ impl DataFolder {
     /// The end of the lease, if it was written since the machine was started.
     #[must_use]
     pub fn lease_end_us(&self) -> Option<BootMicros> {
-        let bytes = std::fs::read(self.path.join("lease")).ok()?;
-        let lease: Lease = serde_json::from_slice(&bytes).ok()?;
-        (lease.boot_id == self.boot_id).then_some(lease.until_us)
+        read_lease(&self.path)
     }
 
     /// Writes the end of the lease down. It survives this process, and need not survive the machine.

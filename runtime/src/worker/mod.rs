@@ -10,7 +10,8 @@
 //! - [`executor`]: docker, process, emulated
 //! - [`journal`], [`folder`]: what it keeps on disk
 //! - [`usage`]: what the machine has and uses; [`clock`]
-//! - `shell`: the tokio tasks around the core; `service`: gRPC; `supervise`: the process beside each process
+//! - `shell`: the tokio tasks around the core; `service`: gRPC; `supervise`: the process beside each process;
+//!   `guard`: the one beside the worker
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ pub mod core;
 pub mod events;
 pub mod executor;
 pub mod folder;
+mod guard;
 pub mod journal;
 mod service;
 mod settings;
@@ -28,6 +30,7 @@ mod shell;
 mod supervise;
 pub mod usage;
 
+pub use guard::guard;
 pub use settings::{ExecutorKind, WorkerSettings};
 pub use shell::{RunningWorker, start};
 pub use supervise::supervise;

@@ -78,10 +78,17 @@ pub struct WorkerSettings {
     pub logs_kept: Duration,
     /// Most processes in a container. Default 1024.
     pub pids_limit: i64,
+    /// The folder of the Docker configuration, where `docker login` leaves its credentials. Default: what DOCKER_CONFIG names,
+    /// else `.docker` in the home folder.
+    pub docker_config: PathBuf,
     /// How the supervisor of a process is run; its folder follows as the last argument. Default: this program with
     /// `__supervise`. A program that starts workers must then call [`supervise`](super::supervise) when this is its first
     /// argument.
     pub supervisor: Vec<OsString>,
+    /// How the guard is run that stops what must not outlive the lease when the worker cannot; the worker's folder follows as
+    /// the last argument. Empty: no guard. Default: this program with `__guard`. A program that starts workers must then
+    /// call [`guard`](super::guard) when this is its first argument.
+    pub guard: Vec<OsString>,
     /// Tokens and TLS. Default: none, for a cluster on one machine.
     pub security: Security,
 }
@@ -107,7 +114,12 @@ impl Default for WorkerSettings {
             stop_grace: Duration::from_secs(10),
             logs_kept: Duration::from_secs(24 * 3600),
             pids_limit: 1024,
-            supervisor: vec![program, "__supervise".into()],
+            docker_config: std::env::var_os("DOCKER_CONFIG").map_or_else(
+                || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".docker"),
+                PathBuf::from,
+            ),
+            supervisor: vec![program.clone(), "__supervise".into()],
+            guard: vec![program, "__guard".into()],
             security: Security::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! The tokio tasks around the core: it is stepped in one loop, and its actions are done here.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use super::executor::emulated::EmulatedExecutor;
 use super::executor::process::ProcessExecutor;
 use super::executor::{Executor, Job, StartedSignal, StopSignal};
 use super::folder::DataFolder;
+use super::guard::{GuardNote, forget_cut_off, was_cut_off};
 use super::journal::Journal;
 use super::service::{Running, Service, result_logs};
 use super::usage::Machine;
@@ -112,7 +114,7 @@ pub async fn start(settings: WorkerSettings) -> Result<RunningWorker, WorkerErro
     let listen = |source| WorkerError::Listen { address: settings.listen, source };
     let listener = TcpListener::bind(settings.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let executor = open_executor(&settings, &folder)?;
+    let executor = open_executor(&settings, &folder).await?;
     let journal = Journal::open(&folder.path().join("journal"))
         .map_err(|source| WorkerError::Folder { path: folder.path().to_owned(), source })?;
     let unusable = |reason| WorkerError::Executor { executor: executor.name(), reason };
@@ -120,18 +122,15 @@ pub async fn start(settings: WorkerSettings) -> Result<RunningWorker, WorkerErro
     for found in &mut found {
         if let FoundState::Ended(outcome) = &mut found.state {
             outcome.logs = result_logs(&folder.logs().files(&found.key));
+            outcome.cut_off = was_cut_off(folder.path(), &found.key);
         }
     }
     let mut machine = Machine::open();
     let info = describe(&settings, &folder, &mut machine, address);
     let core_settings =
         CoreSettings { info, heartbeat_interval_us: micros(settings.heartbeat_interval).max(1000) };
-    let recovered = Recovered {
-        registration: journal.registration(),
-        held: journal.held().clone(),
-        found,
-        lease_end_us: folder.lease_end_us(),
-    };
+    let recovered =
+        Recovered { journal: journal.state().clone(), found, lease_end_us: folder.lease_end_us() };
     let (core, first_actions) = WorkerCore::new(core_settings, now(), recovered);
 
     let (messages, inbox) = mpsc::unbounded_channel();
@@ -154,6 +153,22 @@ pub async fn start(settings: WorkerSettings) -> Result<RunningWorker, WorkerErro
             tracing::error!(%error, "the gRPC service has ended");
         }
     });
+    if settings.executor != ExecutorKind::Emulated
+        && let Some((program, arguments)) = settings.guard.split_first()
+    {
+        let note = GuardNote {
+            word: rand::random(),
+            docker: settings.executor == ExecutorKind::Docker,
+            identity: folder.identity().to_owned(),
+            grace_ms: u64::try_from(settings.stop_grace.as_millis()).unwrap_or(u64::MAX),
+        };
+        note.write(folder.path())
+            .map_err(|source| WorkerError::Folder { path: folder.path().to_owned(), source })?;
+        let mut command = tokio::process::Command::new(program);
+        command.args(arguments).arg(folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        background.spawn(keep_guard(command));
+    }
     background.spawn(sample(machine, settings.heartbeat_interval, messages.clone()));
     background.spawn(clean_logs(folder.logs(), settings.logs_kept, running.clone()));
     let shell = Shell {
@@ -173,9 +188,12 @@ pub async fn start(settings: WorkerSettings) -> Result<RunningWorker, WorkerErro
     Ok(RunningWorker { address, stop, ended })
 }
 
-fn open_executor(settings: &WorkerSettings, folder: &DataFolder) -> Result<Arc<dyn Executor>, WorkerError> {
+async fn open_executor(
+    settings: &WorkerSettings,
+    folder: &DataFolder,
+) -> Result<Arc<dyn Executor>, WorkerError> {
     Ok(match settings.executor {
-        ExecutorKind::Docker => Arc::new(DockerExecutor::connect(settings, folder)?),
+        ExecutorKind::Docker => Arc::new(DockerExecutor::connect(settings, folder).await?),
         ExecutorKind::Process => Arc::new(ProcessExecutor::new(
             folder.path().join("run"),
             settings.supervisor.clone(),
@@ -235,6 +253,20 @@ async fn sample(mut machine: Machine, interval: Duration, messages: mpsc::Unboun
     }
 }
 
+/// Keeps a guard running for as long as the worker does; the last one stays.
+async fn keep_guard(mut command: tokio::process::Command) {
+    loop {
+        match command.spawn() {
+            Ok(mut guard) => {
+                let _ = guard.wait().await;
+                tracing::warn!("the guard has ended, and is started again");
+            }
+            Err(error) => tracing::warn!(%error, "cannot start the guard"),
+        }
+        tokio::time::sleep(CALL).await;
+    }
+}
+
 async fn clean_logs(logs: super::folder::LogFolder, kept: Duration, running: Running) {
     let mut ticks = tokio::time::interval(CLEAN_LOGS.min(kept.max(Duration::from_secs(1))));
     loop {
@@ -287,7 +319,7 @@ impl Shell {
             for message in batch.drain(..) {
                 let input = match message {
                     Message::Core(input) => input,
-                    Message::Assign(task, caller) => Input::Assign { call: self.call(caller), task: *task },
+                    Message::Assign(task, caller) => Input::Assign { call: self.call(caller), task },
                     Message::Cancel(id, caller) => Input::Cancel { call: self.call(caller), id },
                 };
                 actions.extend(self.core.step(now(), input));
@@ -349,11 +381,12 @@ impl Shell {
                     let _ = caller.send(ack);
                 }
             }
-            Action::Start { task, not_after_us } => self.run_attempt(task, not_after_us, false),
-            Action::Resume { task } => self.run_attempt(task, None, true),
+            Action::Start { task, not_after_us } => self.run_attempt(*task, not_after_us, false),
+            Action::Resume { task } => self.run_attempt(*task, None, true),
             Action::Stop { key } => self.running.stop(&key),
             Action::Remove { key } => {
                 self.running.remove(&key);
+                forget_cut_off(self.folder.path(), &key);
                 self.tasks.spawn(self.executor.remove(key));
             }
             Action::Register(info) => {
@@ -403,6 +436,7 @@ impl Shell {
     fn run_attempt(&mut self, task: v1::Task, not_after_us: Option<i64>, found: bool) {
         let key = AttemptKey::of(&task);
         let logs = self.folder.logs().files(&key);
+        let folder = self.folder.path().to_owned();
         let (switch, stop) = StopSignal::new();
         self.running.insert(key.clone(), switch);
         let (messages, executor) = (self.messages.clone(), self.executor.clone());
@@ -419,8 +453,11 @@ impl Shell {
             let ended = if found { executor.resume(job).await } else { executor.run(job).await };
             match ended {
                 Ok(mut outcome) => {
-                    let read = tokio::task::spawn_blocking(move || result_logs(&logs));
-                    outcome.logs = read.await.unwrap_or_default();
+                    let cut_off = key.clone();
+                    let read = tokio::task::spawn_blocking(move || {
+                        (result_logs(&logs), was_cut_off(&folder, &cut_off))
+                    });
+                    (outcome.logs, outcome.cut_off) = read.await.unwrap_or_default();
                     Input::Ended { key, outcome }
                 }
                 Err(reason) => Input::StartFailed { key, reason },

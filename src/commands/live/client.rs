@@ -14,7 +14,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::options::CommonOptions;
+use super::options::{CommonOptions, Secret};
 use super::settings::Settings;
 use super::values::{self, Address};
 use crate::cli::live::Connection;
@@ -129,15 +129,16 @@ pub(crate) struct Client {
 
 /// Where the master is, and what it wants to see.
 #[derive(Debug)]
-struct Target {
-    address: Address,
-    token: Option<String>,
-    /// Certificates (PEM) to trust.
-    authorities: Option<Vec<u8>>,
+pub(crate) struct Target {
+    pub(crate) address: Address,
+    pub(crate) token: Option<Secret>,
+    /// Certificates (PEM) to trust; none: without TLS.
+    pub(crate) authorities: Option<Vec<u8>>,
 }
 
 impl Target {
-    fn resolve(connection: &Connection, settings: &Settings) -> Result<Self> {
+    /// The master that flags, environment or `.env` name.
+    pub(crate) fn resolve(connection: &Connection, settings: &Settings) -> Result<Self> {
         let local = Address { host: "localhost".to_owned(), port: 50_051 };
         let reach = |text: &str| values::reach(text, 50_051);
         let address = match &connection.master {
@@ -145,7 +146,7 @@ impl Target {
                 .map_err(|expected| Usage(format!("--master: \"{}\": {expected}", address.escape_debug())))?,
             None => settings.get_or("MASTER_ADDR", None, reach, local)?,
         };
-        let token = settings.get("CLOUDAI_TOKEN", connection.token.as_deref(), values::text)?;
+        let token = settings.get("CLOUDAI_TOKEN", connection.token.as_deref(), values::text)?.map(Secret);
         let authorities = match &connection.tls_ca_file {
             Some(file) => Some(file.clone()),
             None => match settings.get("TLS_ENABLED", None, values::switch)? {
@@ -172,11 +173,6 @@ impl Target {
 }
 
 impl Client {
-    /// Connects to the master that flags, environment or `.env` name.
-    pub(crate) async fn connect(connection: &Connection) -> Result<Self> {
-        Self::reach(Target::resolve(connection, &Settings::load()?)?).await
-    }
-
     /// Connects to the master that this process has just started.
     pub(crate) async fn local(listener: SocketAddr, common: &CommonOptions) -> Result<Self> {
         // A listener on every address is reached on any; certificates name names.
@@ -186,15 +182,16 @@ impl Client {
             listener.ip().to_string()
         };
         let authorities = common.tls.as_ref().map(|tls| std::fs::read(&tls.ca_file)).transpose();
-        Self::reach(Target {
+        Self::connect(Target {
             address: Address { host, port: listener.port() },
-            token: common.token.as_ref().map(|token| token.0.clone()),
+            token: common.token.clone(),
             authorities: authorities.context("cannot read TLS_CA_FILE")?,
         })
         .await
     }
 
-    async fn reach(target: Target) -> Result<Self> {
+    /// Connects to a master.
+    pub(crate) async fn connect(target: Target) -> Result<Self> {
         let Target { address, token, authorities } = target;
         let scheme = if authorities.is_some() { "https" } else { "http" };
         let mut endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))
@@ -209,7 +206,7 @@ impl Client {
                 ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)).domain_name(&address.host);
             endpoint = endpoint.tls_config(tls).context("the certificates of TLS_CA_FILE are of no use")?;
         }
-        let bearer = Bearer::new(token.as_deref())?;
+        let bearer = Bearer::new(token.as_ref().map(|Secret(token)| token.as_str()))?;
         let cause = match tokio::time::timeout(CONNECT, endpoint.connect()).await {
             Ok(Ok(channel)) => return Ok(Self::over(channel, bearer, address)),
             Ok(Err(error)) => innermost(&error).unwrap_or_else(|| error.to_string()),
@@ -355,7 +352,7 @@ mod tests {
             ("localhost:50051".to_owned(), None, None)
         );
         let at = target(&none, &Settings::of(&[("CLOUDAI_TOKEN", "t")], "MASTER_ADDR=far:1")).unwrap();
-        assert_eq!((at.address.to_string(), at.token.as_deref()), ("far:1".to_owned(), Some("t")));
+        assert_eq!((at.address.to_string(), at.token), ("far:1".to_owned(), Some(Secret("t".to_owned()))));
         let flag = Connection { master: Some("near".to_owned()), ..Connection::default() };
         assert_eq!(
             target(&flag, &Settings::of(&[], "MASTER_ADDR=far:1")).unwrap().address.to_string(),

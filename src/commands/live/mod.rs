@@ -29,8 +29,8 @@ use anyhow::{Context, Result};
 use cloudai_schedulers::Registry;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::live::{Common, LiveCommand};
-use client::Client;
+use crate::cli::live::{Common, Connection, LiveCommand};
+use client::{Client, Target};
 
 pub(crate) use client::RpcError;
 
@@ -46,11 +46,15 @@ impl fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
-/// Does what a worker has started this program for, if it has: `cloudai __supervise FOLDER`.
-pub(crate) fn supervise() -> Option<std::process::ExitCode> {
+/// Does what a worker has started this program for, if it has: `cloudai __supervise FOLDER`, `cloudai __guard FOLDER`.
+pub(crate) fn beside_a_worker() -> Option<std::process::ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
-    (arguments.next()? == "__supervise").then_some(())?;
-    Some(cloudai_runtime::worker::supervise(std::path::Path::new(&arguments.next()?)))
+    let work = match arguments.next()?.to_str()? {
+        "__supervise" => cloudai_runtime::worker::supervise,
+        "__guard" => cloudai_runtime::worker::guard,
+        _ => return None,
+    };
+    Some(work(std::path::Path::new(&arguments.next()?)))
 }
 
 /// Runs a command.
@@ -103,5 +107,10 @@ async fn asked_to_end() {
 
 /// A connection to the master.
 async fn connected(common: &Common) -> Result<Client> {
-    Client::connect(&common.connection).await
+    client_of(&common.connection).await
+}
+
+/// A connection to the master that flags, environment or `.env` name.
+async fn client_of(connection: &Connection) -> Result<Client> {
+    Client::connect(Target::resolve(connection, &settings::Settings::load()?)?).await
 }

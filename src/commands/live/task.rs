@@ -1,6 +1,7 @@
 //! `cloudai task`.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -46,7 +47,13 @@ pub(super) async fn run(command: TaskCommand) -> Result<()> {
             if task.common.json {
                 return print(&logs::document(&client, &task.id, attempt).await?);
             }
-            logs::print(&client, &task.id, attempt, follow).await
+            match (follow, attempt) {
+                (true, 0) => logs::follow(&client, &task.id).await,
+                (true, attempt) => {
+                    logs::copy(&client, &task.id, attempt, true, &mut io::stdout(), &mut io::stderr()).await
+                }
+                (false, attempt) => logs::print(&client, &task.id, attempt).await,
+            }
         }
         TaskCommand::Cancel(several) => cancel(&several).await,
         TaskCommand::Wait { timeout, tasks } => {

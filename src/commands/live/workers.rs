@@ -3,17 +3,20 @@
 use anyhow::Result;
 use cloudai_proto::v1;
 
-use super::connected;
 use super::output::{Style, cluster, json};
+use super::{connected, values};
 use crate::cli::live::{Common, WorkersArgs, WorkersCommand};
 use crate::commands::print;
+use crate::failure::Usage;
 
 pub(super) async fn run(args: WorkersArgs) -> Result<()> {
     match args.command {
         None => list(&args.common).await,
         Some(WorkersCommand::List { common }) => list(&common).await,
         Some(WorkersCommand::Register { id, address, common }) => {
-            let worker = connected(&common).await?.register(&id, &address).await?;
+            let address = values::reach(&address, 50_052)
+                .map_err(|expected| Usage(format!("\"{}\": {expected}", address.escape_debug())))?;
+            let worker = connected(&common).await?.register(&id, &address.to_string()).await?;
             say(&worker, &common)
         }
         Some(WorkersCommand::Drain { id, undo, common }) => {

@@ -192,6 +192,8 @@ fn workers_status_strategy_and_why() {
     assert_eq!(document(&master, &["workers", "drain", "w1"])["state"], "draining");
     assert_eq!(document(&master, &["strategy"])["known"][1], "easy");
     assert_eq!(document(&master, &["task", "why", "task-1"])["workers"][0]["reason"], "1 of 4 cores free");
+    let ran = run(&master, &["workers", "register", "w3", "a b"]);
+    assert_eq!((ran.code, ran.err.contains("\"a b\": expected HOST:PORT")), (Some(2), true));
     let ran = run(&master, &["strategy", "nonsense"]);
     assert_eq!((ran.code, ran.err.as_str()), (Some(2), "error: no strategy is called \"nonsense\"\n"));
     let ran = run(&master, &["task", "list", "--status", "done"]);
@@ -275,4 +277,71 @@ fn waiting_goes_on_over_a_restart_of_the_master() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "task-1  completed\n"), "{}", ran.err);
     assert_eq!(ran.err.matches("trying again").count(), 1, "{}", ran.err);
     assert!(ran.err.contains("lost the master at"), "{}", ran.err);
+}
+
+/// A certificate of this machine and its key, made by openssl if there is one.
+fn certificate(place: &Place) -> Option<(String, String)> {
+    let words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.pem -days 2 \
+                 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -addext basicConstraints=CA:FALSE";
+    let mut openssl = std::process::Command::new("openssl");
+    let made = openssl.args(words.split_whitespace()).current_dir(place.path("")).output();
+    made.ok().filter(|made| made.status.success())?;
+    let read = |name| std::fs::read_to_string(place.path(name)).unwrap();
+    Some((read("cert.pem"), read("key.pem")))
+}
+
+#[test]
+fn an_encrypted_master_is_checked_against_a_certificate() {
+    let place = Place::new();
+    let Some((cert, key)) = certificate(&place) else {
+        println!("skipped: there is no openssl to make a certificate with");
+        return;
+    };
+    let master = FakeMaster::with_tls(&cert, &key);
+    let address = master.address.replace("127.0.0.1", "localhost");
+    place.good(&["status", "--master", &master.address, "--tls-ca-file", "cert.pem"]);
+    place.good(&["status", "--master", &address, "--tls-ca-file", "cert.pem"]);
+    let mut command = place.command(&["status", "--master", &address]);
+    let ran: Ran =
+        command.env("TLS_ENABLED", "true").env("TLS_CERT_FILE", "cert.pem").output().unwrap().into();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let other = Place::new();
+    certificate(&other).unwrap();
+    let ran = other.run(&["status", "--master", &address, "--tls-ca-file", "cert.pem"]);
+    assert_eq!((ran.code, ran.err.contains("certificate")), (Some(1), true), "{}", ran.err);
+    let ran = place.run(&["status", "--master", &address]);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+}
+
+#[test]
+fn settings_of_master_and_worker_are_checked_before_anything_starts() {
+    let place = Place::new();
+    place.write(".env", "# of this cluster\nexport LEASE='soon'\nMONGO_URI=mongodb://user:geheim@host/\n");
+    for (args, message) in [
+        (&["master"][..], "error: .env:2: LEASE: \"soon\": expected a duration above 0"),
+        (&["master", "--lease", "60", "--grpc-port", "x"], "error: --grpc-port: \"x\": expected a port"),
+        (&["master", "--lease", "60", "--scheduler-strategy", "nonsense"], "error: SCHEDULER_STRATEGY: "),
+        (
+            &["master", "--lease", "60", "--http-port", "0.0.0.0:80"],
+            "error: HTTP_PORT: 0.0.0.0:80 is open to other machines",
+        ),
+        (
+            &["worker", "--executor", "podman"],
+            "error: --executor: \"podman\": expected docker, process or emulated",
+        ),
+        (
+            &["worker", "--master", "10.0.0.1"],
+            "error: WORKER_PORT: 127.0.0.1:50052 is reached from this machine only",
+        ),
+    ] {
+        let ran = place.run(args);
+        assert_eq!(ran.code, Some(2), "{args:?}: {}", ran.err);
+        assert!(ran.err.starts_with(message), "{args:?}: {}", ran.err);
+    }
+    place.write(".env", "MONGO_URI='mongodb://user:geheim@host/\n");
+    let ran = place.run(&["master"]);
+    assert_eq!(
+        (ran.code, ran.err.as_str()),
+        (Some(2), "error: .env:1: \"(not shown)\": expected a closing '\n")
+    );
 }

@@ -1,4 +1,5 @@
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use super::fake_master::FakeMaster;
@@ -107,6 +108,8 @@ fn errors_never_end_a_console_and_keys_do_what_they_do_elsewhere() {
     }
     let history = std::fs::read_to_string(place.path("state/cloudai/history")).unwrap();
     assert!(history.contains("task auto stuck\n") && history.contains("nonsense\n"), "{history}");
+    let mode = std::fs::metadata(place.path("state/cloudai/history")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "commands may hold secrets");
     // The next one remembers.
     let mut session = console(&master, &place);
     session.press("\x1b[A\r");
@@ -187,5 +190,23 @@ fn a_master_that_goes_does_not_end_a_console() {
     session.see("is `cloudai master` running there?");
     session.see("cloudai> ");
     session.press("exit\r");
+    assert_eq!(session.end(), Some(0));
+}
+
+#[test]
+fn colours_on_a_terminal_and_several_lines_pasted() {
+    let master = FakeMaster::start();
+    let place = Place::new();
+    let mut command = place.command(&["console", "--master", &master.address]);
+    command.env("XDG_STATE_HOME", place.path("state"));
+    let mut session = Session::start(command);
+    session.see("\x1b[1;32mcloudai>");
+    session.press("\x1b[200~task auto stuck\nwhy task-1\nworkers\x1b[201~\r");
+    session.see("task-1  \x1b[33mpending\x1b[0m");
+    session.see("It waits");
+    session.see("\x1b[32mactive\x1b[0m");
+    session.press("nonsense\r");
+    session.see("\x1b[31merror:\x1b[0m");
+    session.press("\x04");
     assert_eq!(session.end(), Some(0));
 }

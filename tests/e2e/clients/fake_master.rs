@@ -66,16 +66,24 @@ impl FakeMaster {
         Self::serve(&address, state)
     }
 
+    /// One that encrypts: certificate and key as PEM.
+    pub(super) fn with_tls(certificate: &str, key: &str) -> Self {
+        let identity = tonic::transport::Identity::from_pem(certificate, key);
+        let tls = tonic::transport::ServerTlsConfig::new().identity(identity);
+        let server = tonic::transport::Server::builder().tls_config(tls).unwrap();
+        Self::serve_with(server, "127.0.0.1:0", Arc::default())
+    }
+
     fn serve(address: &str, state: Arc<Mutex<State>>) -> Self {
+        Self::serve_with(tonic::transport::Server::builder(), address, state)
+    }
+
+    fn serve_with(mut server: tonic::transport::Server, address: &str, state: Arc<Mutex<State>>) -> Self {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind(address)).unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let service = ClientServiceServer::new(Service(Arc::clone(&state)));
-        runtime.spawn(
-            tonic::transport::Server::builder()
-                .add_service(service)
-                .serve_with_incoming(TcpListenerStream::new(listener)),
-        );
+        runtime.spawn(server.add_service(service).serve_with_incoming(TcpListenerStream::new(listener)));
         Self { address, state, runtime }
     }
 }

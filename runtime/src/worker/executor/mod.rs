@@ -15,7 +15,9 @@ use tokio::sync::watch;
 use super::events::{AttemptKey, Found, Outcome};
 use crate::record::UnixMicros;
 
+mod credentials;
 pub mod docker;
+mod docker_output;
 pub mod emulated;
 pub mod process;
 

@@ -270,7 +270,8 @@ fn lock(folder: &Path) -> Option<File> {
     }
 }
 
-fn is_supervised(folder: &Path) -> bool {
+/// True while the supervisor of a folder lives.
+pub(in crate::worker) fn is_supervised(folder: &Path) -> bool {
     folder.is_dir() && lock(folder).is_none()
 }
 
@@ -324,7 +325,7 @@ fn outcome(folder: &Path, note: StartedNote) -> Outcome {
             started_at_us,
             ended_at_us: ended.ended_at_us,
             usage: Some(v1::ResourceUsage { cpu_s: ended.cpu_s, peak_memory: ended.peak_memory }),
-            logs: String::new(),
+            ..Outcome::default()
         },
         None => {
             signal(note, Signal::KILL);

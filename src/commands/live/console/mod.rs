@@ -1,6 +1,6 @@
 //! `cloudai console`: the cluster, interactively.
 //!
-//! - [`command`]: what a line means; [`catalogue`]: the commands, and `help`; [`completion`]: what tab offers. Pure.
+//! - [`mod@command`]: what a line means; [`catalogue`]: the commands, and `help`; [`completion`]: what tab offers. Pure.
 //! - [`input`]: lines from an editor or a pipe; [`terminal`]: modes and keys; [`monitor`]: a task as it runs
 
 mod catalogue;
@@ -10,6 +10,7 @@ mod input;
 mod monitor;
 mod terminal;
 
+use std::collections::VecDeque;
 use std::io::IsTerminal as _;
 
 use anyhow::{Result, bail};
@@ -18,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::client::Client;
 use super::output::{Style, cluster, tasks};
-use super::{Interrupted, logs};
+use super::{Interrupted, client_of, logs};
 use crate::cli::live::Connection;
 use crate::commands::print;
 use crate::failure::{is_broken_pipe, message, tell};
@@ -31,8 +32,7 @@ const SHOWN: u32 = 50;
 
 /// `cloudai console`.
 pub(super) async fn command(connection: &Connection) -> Result<()> {
-    let client = Client::connect(connection).await?;
-    run(client).await
+    run(client_of(connection).await?).await
 }
 
 /// Reads and runs commands until somebody leaves. On a terminal a command that fails is told, and that is all; of a pipe the
@@ -59,15 +59,21 @@ async fn converse(client: &Client) -> Result<()> {
         ))?;
     }
     let (mut commands, mut failed) = (0, 0);
+    // What is pasted may be several lines.
+    let mut lines = VecDeque::new();
     loop {
-        let line = tokio::select! {
-            read = input.read() => match read? {
-                Read::Line(line) => line,
-                Read::Cleared => continue,
+        let Some(line) = lines.pop_front() else {
+            let read = tokio::select! {
+                read = input.read() => read?,
+                // The editor takes ctrl-c as a key; this is a signal from elsewhere, or to a script.
+                _ = interrupt.recv() => return Err(Interrupted.into()),
+            };
+            match read {
+                Read::Line(text) => lines.extend(text.lines().map(str::to_owned)),
+                Read::Cleared => {}
                 Read::End => break,
-            },
-            // The editor takes ctrl-c as a key; this is a signal from elsewhere, or to a script.
-            _ = interrupt.recv() => return Err(Interrupted.into()),
+            }
+            continue;
         };
         let command = match parse(&line) {
             Ok(Some(Command::Exit)) => break,
@@ -87,6 +93,7 @@ async fn converse(client: &Client) -> Result<()> {
                 if !interactive {
                     return Err(Interrupted.into());
                 }
+                lines.clear();
                 Err(Interrupted.into())
             }
         };
@@ -146,7 +153,7 @@ async fn execute(client: &Client, command: Command) -> Result<()> {
             let request = v1::ListResultsRequest { limit: SHOWN, ..Default::default() };
             print(&cluster::results(&client.results(request).await?, style))
         }
-        Command::Logs(id) => logs::print(client, &id, 0, false).await,
+        Command::Logs(id) => logs::print(client, &id, 0).await,
         Command::Why(id) => print(&tasks::why(&client.why(&id).await?, style)),
         Command::Strategy(spec) => print(&cluster::strategy(&client.strategy(spec.as_deref()).await?, style)),
         Command::Drain { worker_id, undo } => {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::super::client::Client;
-use super::super::output::tasks::{change, is_over};
+use super::super::output::tasks::{change, has_started, is_over};
 use super::super::output::{Paint, Style};
 use super::terminal::Keys;
 
@@ -42,8 +42,8 @@ pub(super) async fn monitor(client: &Client, id: &str, style: Style) -> Result<(
                     screen.line("the master ended the watch")?;
                     return Ok(());
                 };
-                // An attempt that runs, or has, may write.
-                if task.started_at != 0 && task.attempt > logged {
+                // An attempt that runs, or has, may write; one that is to start has no log yet.
+                if task.status != "pending" && has_started(&task) && task.attempt > logged {
                     logged = task.attempt;
                     copies.spawn(copy(client.clone(), id.to_owned(), task.attempt, send.clone()));
                 }

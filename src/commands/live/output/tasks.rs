@@ -13,6 +13,11 @@ pub(crate) fn is_over(task: &v1::TaskRecord) -> bool {
     matches!(task.status.as_str(), "completed" | "failed" | "cancelled")
 }
 
+/// True if it, or an attempt before, has ever started.
+pub(crate) fn has_started(task: &v1::TaskRecord) -> bool {
+    task.started_at != 0 || task.started_at_us != 0
+}
+
 /// The state in a word or two: `running`, `stopping`, `failed (137)`.
 pub(crate) fn state(task: &v1::TaskRecord) -> String {
     match task.exit_code {

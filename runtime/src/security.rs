@@ -111,6 +111,8 @@ impl Dialer {
             .map_err(|_| wrong())?
             .connect_timeout(Duration::from_secs(5))
             .tcp_nodelay(true)
+            // Thousands of calls at once make a connection break.
+            .concurrency_limit(128)
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10));
         if let Some(trusted) = &self.trusted {

@@ -189,7 +189,9 @@ pub async fn start(
         strategies,
     };
     let (grpc_address, http_address) = (local(&grpc, settings.grpc), local(&http, settings.http));
-    let router = server(security).map_err(MasterError::Tls)?.add_routes(services(for_workers, for_clients, &admitted).await);
+    let router = server(security)
+        .map_err(MasterError::Tls)?
+        .add_routes(services(for_workers, for_clients, &admitted).await);
     let (grpc_stop, http_stop) = (stopped.clone(), stopped);
     let serving_grpc = tokio::spawn(async move {
         let stream = TcpListenerStream::new(grpc);

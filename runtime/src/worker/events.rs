@@ -188,7 +188,7 @@ pub enum Action {
         /// Which.
         key: AttemptKey,
     },
-    /// Send a registration.
+    /// Send a registration. As with all that is sent to the master: an input follows, if only that it was not answered.
     Register(Box<v1::WorkerInfo>),
     /// Send a heartbeat.
     Heartbeat {

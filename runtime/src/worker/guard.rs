@@ -17,7 +17,7 @@ use super::executor::{BoxFuture, docker};
 use super::folder::read_lease;
 
 /// How often the lease is looked at.
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(500);
 /// How long a worker that is alive may take beyond the grace period.
 const MARGIN: Duration = Duration::from_secs(1);
 const NOTE: &str = "guard.json";
@@ -66,7 +66,9 @@ async fn watch(folder: &Path) -> io::Result<()> {
         let alive = is_locked(&folder.join("alive"));
         let patience = if alive { grace + MARGIN } else { Duration::ZERO };
         let patience = BootMicros::try_from(patience.as_micros()).unwrap_or(BootMicros::MAX);
-        let is_over = || read_lease(folder).is_none_or(|end| boot_now_us() >= end.saturating_add(patience));
+        // A worker that has not registered yet looks after what it has found by itself.
+        let is_over =
+            || read_lease(folder).map_or(!alive, |end| boot_now_us() >= end.saturating_add(patience));
         if is_over() {
             let mut stops = running_processes(folder, grace);
             if note.docker {
@@ -117,7 +119,7 @@ fn running_processes(folder: &Path, grace: Duration) -> Vec<(AttemptKey, BoxFutu
             signal(note, Signal::TERM);
             let ended = async {
                 while is_supervised(&place) {
-                    tokio::time::sleep(LOOK / 5).await;
+                    tokio::time::sleep(LOOK / 10).await;
                 }
             };
             if tokio::time::timeout(grace, ended).await.is_err() {

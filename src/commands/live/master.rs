@@ -22,12 +22,24 @@ pub(super) async fn run(args: &MasterArgs, registry: Registry) -> Result<()> {
     // A strategy that is none is found before anything has started.
     let spec: StrategySpec = options.scheduler_strategy.parse()?;
     registry.build(&spec).map_err(|error| Usage(format!("SCHEDULER_STRATEGY: {error}")))?;
-    logging::start(options.common.log_level);
-    start(options, spec, registry).await
+    let interactive = options.console && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let (level, log) = (options.common.log_level, options.common.data_dir.join("master.log"));
+    if interactive {
+        logging::start_in(&log, level)?;
+        tell(format_args!("log: {}", log.display()));
+    } else {
+        logging::start(level);
+    }
+    start(options, spec, registry, interactive).await
 }
 
 /// Runs a master until a signal asks it to end, or somebody leaves its console.
-async fn start(options: MasterOptions, spec: StrategySpec, registry: Registry) -> Result<()> {
+async fn start(
+    options: MasterOptions,
+    spec: StrategySpec,
+    registry: Registry,
+    interactive: bool,
+) -> Result<()> {
     let store = store::open(&store_settings(&options)).await?;
     let store_name = store.name();
     let running = master::start(master_settings(&options, spec)?, registry, store).await?;
@@ -37,7 +49,6 @@ async fn start(options: MasterOptions, spec: StrategySpec, registry: Registry) -
         running.grpc,
         running.http,
     ));
-    let interactive = options.console && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let result = if interactive {
         let client = Client::local(running.grpc, &options.common).await;
         tokio::select! {

@@ -156,7 +156,7 @@ fn each_command_of_the_console() {
         "hello\n",
         "completed",
         "w1  draining",
-        "gpu-7  lost",
+        "gpu-7  forgotten",
     ] {
         assert!(ran.out.contains(text), "{text:?} is not in {}\n{}", ran.out, ran.err);
     }

@@ -20,6 +20,11 @@ impl MasterCore {
         if alive > self.settings.limits.alive {
             return self.refuse(ticket, Problem::Full(self.tasks.len(), self.settings.limits.alive));
         }
+        let pins = requests.iter().filter_map(|request| request.pinned_to.as_ref());
+        if let Some(unknown) = pins.into_iter().find(|&worker| !self.knows(worker)) {
+            let unknown = unknown.clone();
+            return self.refuse(ticket, Problem::UnknownWorker(unknown));
+        }
         let first = self.next_index;
         for request in requests {
             let record = TaskRecord {
@@ -36,6 +41,11 @@ impl MasterCore {
         }
         let records = self.tasks.range(first..).map(|(_, entry)| entry.record.clone()).collect();
         self.reply(ticket, Answer::Submitted(records));
+    }
+
+    fn knows(&self, worker_id: &str) -> bool {
+        let place = self.worker_named.get(worker_id);
+        place.is_some_and(|&place| !self.workers[place].record.forgotten)
     }
 
     /// 16 random letters and digits that are no task's yet; 80 bits, so that none is that of a task of old.

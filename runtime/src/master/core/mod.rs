@@ -39,7 +39,8 @@ use crate::store::Write;
 pub struct CoreSettings {
     /// How long a worker may go on without an answer before it stops its tasks. Default 300 s.
     pub lease: Duration,
-    /// How much longer the master waits than the worker: for the stop itself, and for clocks that drift. Default 20 s.
+    /// How much longer the master waits than the worker: for the stop itself, which takes 10 s, or 20 if the worker's guard has to
+    /// do it, and for clocks that drift. Default 30 s.
     pub margin: Duration,
     /// A worker not heard from for this long takes no new work. Default 30 s.
     pub inactive_after: Duration,
@@ -59,7 +60,7 @@ impl Default for CoreSettings {
     fn default() -> Self {
         Self {
             lease: Duration::from_secs(300),
-            margin: Duration::from_secs(20),
+            margin: Duration::from_secs(30),
             inactive_after: Duration::from_secs(30),
             heartbeat_interval: Duration::from_secs(5),
             max_failed_starts: 3,

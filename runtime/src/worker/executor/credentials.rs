@@ -57,7 +57,7 @@ pub(super) async fn credentials_for(image: &str, folder: &Path) -> Result<Option
         None => &config.creds_store,
     };
     if !helper.is_empty()
-        && let Some(credentials) = ask_helper(helper, registry).await?
+        && let Some(credentials) = ask_helper(&format!("docker-credential-{helper}"), registry).await?
     {
         return Ok(Some(credentials));
     }
@@ -86,10 +86,9 @@ fn read_auth(auth: &Auth, registry: &str) -> Option<DockerCredentials> {
     })
 }
 
-async fn ask_helper(helper: &str, registry: &str) -> Result<Option<DockerCredentials>, String> {
-    let program = format!("docker-credential-{helper}");
+async fn ask_helper(program: &str, registry: &str) -> Result<Option<DockerCredentials>, String> {
     let problem = |error: std::io::Error| format!("{program}: {error}");
-    let mut child = tokio::process::Command::new(&program)
+    let mut child = tokio::process::Command::new(program)
         .arg("get")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -178,5 +177,32 @@ mod tests {
         assert_eq!(credentials_for("a", folder.path()).await, Ok(None));
         let problem = credentials_for("r.example/a", folder.path()).await.unwrap_err();
         assert!(problem.contains("docker-credential-no-such-helper"), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn a_helper_is_asked_for_the_registry() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("docker-credential-test");
+        let script = r#"#!/bin/sh
+[ "$1" = get ] || exit 2
+read -r registry
+case "$registry" in
+me.example) echo '{"ServerURL": "me.example", "Username": "me", "Secret": "word"}' ;;
+token.example) echo '{"Username": "<token>", "Secret": "T"}' ;;
+broken.example) echo 'no keyring' >&2; exit 1 ;;
+*) echo 'credentials not found in native keychain'; exit 1 ;;
+esac
+"#;
+        // Written by another process: one of this process's other tests may just fork, and keep the file busy.
+        let script = format!("cat > \"$0\" <<'END'\n{script}END\nchmod +x \"$0\"");
+        let made = std::process::Command::new("/bin/sh").args(["-c", &script]).arg(&program).status();
+        assert!(made.unwrap().success());
+        let program = program.to_str().unwrap();
+        let me = ask_helper(program, "me.example").await.unwrap().unwrap();
+        assert_eq!((me.username.as_deref(), me.password.as_deref()), (Some("me"), Some("word")));
+        let token = ask_helper(program, "token.example").await.unwrap().unwrap();
+        assert_eq!((token.username, token.identitytoken.as_deref()), (None, Some("T")));
+        assert_eq!(ask_helper(program, "else.example").await, Ok(None));
+        assert!(ask_helper(program, "broken.example").await.unwrap_err().contains("no keyring"));
     }
 }

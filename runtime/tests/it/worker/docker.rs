@@ -276,3 +276,41 @@ async fn an_image_that_does_not_exist_is_named_and_the_registry_hears_who_asks()
     let heard = heard.lock().unwrap().join("\n");
     assert!(result.reason.starts_with(&format!("no such image: {image}")), "{}\n{heard}", result.reason);
 }
+
+#[tokio::test]
+async fn what_a_killed_worker_leaves_does_not_outlive_the_lease() {
+    let Some(setup) = Setup::new().await else { return };
+    let Setup { containers, folder, master, worker, image } = setup;
+    worker.worker.stop().await.unwrap();
+    master.heard().lease_s = 2.0;
+    let (mut process, session, mut client) = master.worker_process(folder.path(), "docker").await;
+    for (task_id, choice) in [("stops", "stop"), ("keeps", "keep")] {
+        let task = v1::Task {
+            session,
+            docker_image: image.to_owned(),
+            on_disconnect: choice.to_owned(),
+            ..task(task_id, &["sleep", "60"])
+        };
+        assert!(client.assign_task(task).await.unwrap().into_inner().accepted);
+        master.status(task_id, "running").await;
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
+    let killed = Instant::now();
+    let running = || {
+        let filter = format!("label=cloudai.identity={}", containers.identity);
+        docker(&["ps", "-q", "--filter", &filter]).lines().count()
+    };
+    assert_eq!(running(), 2);
+    while running() == 2 {
+        assert!(killed.elapsed() < Duration::from_secs(15), "it runs on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut worker = master.worker(folder.path(), settings).await;
+    let stopped = master.result("stops").await;
+    assert_eq!((stopped.status.as_str(), stopped.reason.as_str()), ("cancelled", "cut off from the master"));
+    master.status("keeps", "running").await;
+    worker.cancel("keeps").await;
+    assert_eq!(master.result("keeps").await.status, "cancelled");
+    containers.are_gone().await;
+}

@@ -202,3 +202,34 @@ async fn thousands_of_emulated_tasks_run_at_once() {
         .await;
     worker.worker.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_a_killed_worker_leaves_does_not_outlive_the_lease() {
+    let folder = tempfile::tempdir().unwrap();
+    let master = PlayedMaster::start().await;
+    master.heard().lease_s = 2.0;
+    let (mut process, session, mut client) = master.worker_process(folder.path(), "process").await;
+    let stops = v1::Task { session, ..task("stops", &["sleep", "66"]) };
+    assert!(client.assign_task(stops).await.unwrap().into_inner().accepted);
+    let keeps = v1::Task { session, on_disconnect: "keep".to_owned(), ..task("keeps", &["sleep", "67"]) };
+    assert!(client.assign_task(keeps).await.unwrap().into_inner().accepted);
+    master.status("stops", "running").await;
+    master.status("keeps", "running").await;
+    process.kill().unwrap();
+    process.wait().unwrap();
+    let killed = Instant::now();
+    let ended = folder.path().join("worker/run/stops.1/ended");
+    while !ended.exists() {
+        assert!(killed.elapsed() < Duration::from_secs(10), "it runs on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(killed.elapsed() > Duration::from_secs(1), "before the end of the lease: {:?}", killed.elapsed());
+
+    let mut worker = master.worker(folder.path(), |_| {}).await;
+    let stopped = master.result("stops").await;
+    assert_eq!((stopped.status.as_str(), stopped.reason.as_str()), ("cancelled", "cut off from the master"));
+    master.status("keeps", "running").await;
+    worker.cancel("keeps").await;
+    assert_eq!(master.result("keeps").await.status, "cancelled");
+    worker.worker.stop().await.unwrap();
+}

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use cloudai_proto::v1;
 use cloudai_proto::v1::master_service_server::{MasterService, MasterServiceServer};
 use cloudai_proto::v1::worker_service_client::WorkerServiceClient;
-use cloudai_runtime::worker::{ExecutorKind, RunningWorker, WorkerSettings, start, supervise};
+use cloudai_runtime::worker::{ExecutorKind, RunningWorker, WorkerSettings, guard, start, supervise};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Channel, Server};
+use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status};
 
 /// Not a test by itself: the process executor's supervisor, which is this program again. Its folder is in the environment.
@@ -20,6 +20,51 @@ fn supervisor() {
     if let Some(folder) = std::env::var_os("CLOUDAI_TEST_SUPERVISE") {
         let _ = supervise(Path::new(&folder));
     }
+}
+
+/// Not a test by itself: the guard.
+#[test]
+fn guard_process() {
+    if let Some(folder) = std::env::var_os("CLOUDAI_TEST_GUARD") {
+        let _ = guard(Path::new(&folder));
+    }
+}
+
+/// Not a test by itself: a worker in a process of its own, that can be killed.
+#[tokio::test]
+async fn worker_process() {
+    if let (Some(folder), Ok(master)) =
+        (std::env::var_os("CLOUDAI_TEST_WORKER"), std::env::var("CLOUDAI_TEST_MASTER"))
+    {
+        let mut settings = settings(master.parse().unwrap(), Path::new(&folder));
+        if std::env::var("CLOUDAI_TEST_EXECUTOR").is_ok_and(|name| name == "docker") {
+            settings.executor = ExecutorKind::Docker;
+        }
+        start(settings).await.unwrap().wait().await.unwrap();
+    }
+}
+
+/// A command that runs one of the above, with its last argument in this variable.
+fn this_program(variable: &str, test: &str) -> Vec<std::ffi::OsString> {
+    let program = std::env::current_exe().unwrap();
+    let script =
+        format!("{variable}=\"$0\" exec '{}' --exact worker::support::{test} --nocapture", program.display());
+    vec!["/bin/sh".into(), "-c".into(), script.into()]
+}
+
+/// Settings of a test's worker.
+fn settings(master: SocketAddr, data_dir: &Path) -> WorkerSettings {
+    let mut settings = WorkerSettings::default();
+    settings.worker_id = "w1".to_owned();
+    settings.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    settings.master = master.to_string();
+    settings.executor = ExecutorKind::Process;
+    settings.data_dir = data_dir.to_owned();
+    settings.heartbeat_interval = Duration::from_millis(200);
+    settings.stop_grace = Duration::from_millis(500);
+    settings.supervisor = this_program("CLOUDAI_TEST_SUPERVISE", "supervisor");
+    settings.guard = this_program("CLOUDAI_TEST_GUARD", "guard_process");
+    settings
 }
 
 /// What the played master has heard, and how it answers.
@@ -90,27 +135,41 @@ impl PlayedMaster {
 
     /// A worker of this master, registered.
     pub(crate) async fn worker(&self, data_dir: &Path, change: impl FnOnce(&mut WorkerSettings)) -> Worker {
-        let mut settings = WorkerSettings::default();
-        settings.worker_id = "w1".to_owned();
-        settings.listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        settings.master = self.address.to_string();
-        settings.executor = ExecutorKind::Process;
-        settings.data_dir = data_dir.to_owned();
-        settings.heartbeat_interval = Duration::from_millis(200);
-        settings.stop_grace = Duration::from_millis(500);
-        let this_program = std::env::current_exe().unwrap();
-        let script = format!(
-            "CLOUDAI_TEST_SUPERVISE=\"$0\" exec '{}' --exact worker::support::supervisor --nocapture",
-            this_program.display()
-        );
-        settings.supervisor = vec!["/bin/sh".into(), "-c".into(), script.into()];
+        let mut settings = settings(self.address, data_dir);
         change(&mut settings);
         let before = self.heard().beats.len();
         let worker = start(settings).await.unwrap();
+        let (session, client) = self.contact(before).await;
+        Worker { worker, client, session }
+    }
+
+    /// The session and the service of the worker that has sent the heartbeats after so many.
+    async fn contact(&self, before: usize) -> (u64, WorkerServiceClient<Channel>) {
         let session =
             self.until("a heartbeat", |heard| Some(heard.beats.get(before..)?.last()?.session)).await;
-        let client = WorkerServiceClient::connect(format!("http://{}", worker.address())).await.unwrap();
-        Worker { worker, client, session }
+        let address = self.heard().registrations.last().unwrap().worker_ip.clone();
+        // With thousands of calls at once, HTTP/2 gives the connection up.
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap().concurrency_limit(128);
+        (session, WorkerServiceClient::new(endpoint.connect().await.unwrap()))
+    }
+
+    /// A worker of this master in a process of its own, registered; its process, session and service.
+    pub(crate) async fn worker_process(
+        &self,
+        data_dir: &Path,
+        executor: &str,
+    ) -> (std::process::Child, u64, WorkerServiceClient<Channel>) {
+        let before = self.heard().beats.len();
+        let process = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "worker::support::worker_process", "--nocapture"])
+            .env("CLOUDAI_TEST_WORKER", data_dir)
+            .env("CLOUDAI_TEST_MASTER", self.address.to_string())
+            .env("CLOUDAI_TEST_EXECUTOR", executor)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let (session, client) = self.contact(before).await;
+        (process, session, client)
     }
 }
 

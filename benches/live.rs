@@ -1,6 +1,6 @@
 //! A live cluster in one process: a master with a durable store, gRPC, and a worker that sleeps instead of running containers
-//! (its journal is durable, too). How long a task takes from submission to start, how many a second go all the way, and where
-//! that time goes, as Markdown tables.
+//! (its journal is durable, too). How long a task takes from submission to start, a heartbeat to a WebSocket client, how many
+//! tasks a second go all the way, and where that time goes, as Markdown tables.
 //!
 //! ```sh
 //! cargo bench --bench live [-- [--test] [--tasks N] [--batch N] [--mongo URI]]
@@ -14,10 +14,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cloudai_proto::v1;
 use cloudai_proto::v1::client_service_client::ClientServiceClient;
+use cloudai_proto::v1::master_service_client::MasterServiceClient;
 use cloudai_runtime::master::{self, MasterSettings, RunningMaster};
 use cloudai_runtime::store::{self, StoreSettings};
 use cloudai_runtime::worker::{self, ExecutorKind, RunningWorker, WorkerSettings};
 use cloudai_schedulers::Registry;
+use futures_util::StreamExt as _;
 use tempfile::TempDir;
 use tonic::transport::Channel;
 
@@ -131,6 +133,7 @@ async fn measure(tasks: usize, batch: usize, singles: usize, mongo: Option<Strin
         std::thread::available_parallelism().map_or(0, usize::from)
     );
     latency(&mut cluster, singles).await;
+    telemetry(&cluster, singles).await;
     throughput(&mut cluster, tasks, batch).await;
     let _ = cluster.worker.stop().await;
     cluster.master.stop().await;
@@ -157,6 +160,48 @@ async fn latency(cluster: &mut Cluster, count: usize) {
     println!("| one task on an idle cluster, {count} times | p50 ms | p95 ms | max ms |\n|---|---|---|---|");
     row("from submission to acknowledgement, in the store", acknowledged);
     row("from submission to the start on the worker", started);
+    println!();
+}
+
+/// From a heartbeat's arrival at the master, and a bit before, to a WebSocket client.
+async fn telemetry(cluster: &Cluster, count: usize) {
+    let url = format!("ws://{}/ws/telemetry/probe", cluster.master.http);
+    let mut master =
+        MasterServiceClient::connect(format!("http://{}", cluster.master.grpc)).await.expect("a connection");
+    let probe = v1::WorkerInfo {
+        worker_id: "probe".to_owned(),
+        identity: "probe".to_owned(),
+        registration: 1,
+        port: 1,
+        ..v1::WorkerInfo::default()
+    };
+    assert!(master.register_worker(probe).await.expect("an answer").into_inner().accepted);
+    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.expect("a WebSocket");
+    let mut seen = Vec::new();
+    for beat in 0..count {
+        let usage = beat as f64 / 100.0;
+        let heartbeat = v1::Heartbeat {
+            worker_id: "probe".to_owned(),
+            identity: "probe".to_owned(),
+            session: 1,
+            cpu_usage: usage,
+            ..v1::Heartbeat::default()
+        };
+        let begun = Instant::now();
+        let mut sender = master.clone();
+        let sending = tokio::spawn(async move { sender.send_heartbeat(heartbeat).await });
+        let wanted = format!("\"cpu_usage\":{usage:?},");
+        loop {
+            let message = socket.next().await.expect("a message").expect("a message");
+            if message.to_text().is_ok_and(|text| text.contains(&wanted)) {
+                break;
+            }
+        }
+        seen.push(begun.elapsed().as_secs_f64() * 1e3);
+        assert!(sending.await.expect("a thread").expect("an answer").into_inner().accepted);
+    }
+    println!("| heartbeats, {count} times | p50 ms | p95 ms | max ms |\n|---|---|---|---|");
+    row("from the worker's call to a WebSocket client", seen);
     println!();
 }
 

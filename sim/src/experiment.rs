@@ -69,6 +69,20 @@ impl<'a> Experiment<'a> {
             ended: None,
         }
     }
+
+    /// Those of the strategies that do not support the scenario, which [`compare`] skips.
+    ///
+    /// # Errors
+    /// A strategy cannot be made of its spec.
+    pub fn unsupported(&self) -> Result<Vec<Skipped>, SimError> {
+        let mut all = Vec::new();
+        for spec in self.strategies {
+            let strategy = self.registry.build(spec)?;
+            let reason = unsupported(strategy.as_ref(), self.scenario.needs.gangs, self.settings);
+            all.extend(reason.map(|reason| Skipped { spec: spec.to_string(), reason }));
+        }
+        Ok(all)
+    }
 }
 
 /// The outcome of an experiment: what goes into the report, and what it took.

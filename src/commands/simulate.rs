@@ -7,6 +7,7 @@ use cloudai_reports::Options as ReportOptions;
 use cloudai_schedulers::{Registry, StrategySpec};
 use cloudai_sim::observers::assignments::AssignmentsFormat;
 use cloudai_sim::oracle::Options;
+use cloudai_sim::result::Skipped;
 use cloudai_sim::tune::read_preset;
 use cloudai_sim::{Experiment, Run};
 use cloudai_workloads::Scenario;
@@ -14,7 +15,7 @@ use cloudai_workloads::Scenario;
 use super::scenario::{Overrides, location};
 use super::{print, table_style};
 use crate::cli::{AssignmentsArg, SimulateArgs};
-use crate::failure::tell;
+use crate::failure::{Usage, tell};
 use crate::folder::Draft;
 use crate::interrupt;
 use crate::progress::Progress;
@@ -25,8 +26,9 @@ const DEFAULT: [&str; 8] =
 
 pub(super) fn run(args: &SimulateArgs, registry: &Registry) -> Result<()> {
     let stop = interrupt::flag()?;
-    let mut strategies = strategies(&args.strategy, registry)?;
+    let Asked { mut strategies, mut named } = strategies(&args.strategy, registry)?;
     let baseline = baseline(args.baseline.as_deref(), &mut strategies, registry)?;
+    named.extend(baseline.iter().filter(|_| args.baseline.is_some()).cloned());
     check(&strategies, registry)?;
     let place = location(args.scenario.as_ref(), args.tasks.as_ref(), args.workers.as_ref());
     let scenario = Scenario::check(&place)?;
@@ -40,10 +42,11 @@ pub(super) fn run(args: &SimulateArgs, registry: &Registry) -> Result<()> {
         kill_at_estimate: args.kill_at_estimate,
     };
     let settings = overrides.apply(&scenario)?;
+    let mut experiment = Experiment::new(&scenario, &settings, registry, &strategies);
+    refuse(&experiment, &named)?;
     let place = args.out.clone().unwrap_or_else(|| Path::new("out").join(folder_name(&settings.name)));
     let draft = Draft::open(&place)?;
 
-    let mut experiment = Experiment::new(&scenario, &settings, registry, &strategies);
     experiment.baseline = baseline.as_ref();
     experiment.out = Some(draft.path());
     experiment.assignments = match args.assignments {
@@ -79,11 +82,19 @@ pub(super) fn run(args: &SimulateArgs, registry: &Registry) -> Result<()> {
     Ok(())
 }
 
-/// The strategies asked for, each once, in order.
-fn strategies(asked: &[String], registry: &Registry) -> Result<Vec<StrategySpec>> {
-    let mut specs: Vec<StrategySpec> = Vec::new();
+/// What `--strategy` asks for.
+struct Asked {
+    /// The strategies, each once, in order.
+    strategies: Vec<StrategySpec>,
+    /// Those that were asked for by name: neither by default nor by `all`.
+    named: Vec<StrategySpec>,
+}
+
+fn strategies(asked: &[String], registry: &Registry) -> Result<Asked> {
+    let (mut specs, mut named): (Vec<StrategySpec>, Vec<StrategySpec>) = (Vec::new(), Vec::new());
+    let by_default = asked.is_empty();
     let asked: Vec<&str> =
-        if asked.is_empty() { DEFAULT.to_vec() } else { asked.iter().map(String::as_str).collect() };
+        if by_default { DEFAULT.to_vec() } else { asked.iter().map(String::as_str).collect() };
     for list in asked {
         for spec in listed(list, registry)? {
             if spec.name == "all" && spec.params.is_empty() {
@@ -92,13 +103,26 @@ fn strategies(asked: &[String], registry: &Registry) -> Result<Vec<StrategySpec>
                     .map(|info| StrategySpec { name: info.name.to_owned(), params: Vec::new() });
                 specs.extend(all);
             } else {
+                named.extend((!by_default).then(|| spec.clone()));
                 specs.push(spec);
             }
         }
     }
     let mut folders = std::collections::HashSet::new();
     specs.retain(|spec| folders.insert(spec.folder()));
-    Ok(specs)
+    Ok(Asked { strategies: specs, named })
+}
+
+/// Who names a strategy wants its result: that it does not support the scenario is told before anything runs. What `all` and
+/// the default hold is left out instead, and the report says so.
+fn refuse(experiment: &Experiment<'_>, named: &[StrategySpec]) -> Result<()> {
+    let mut lacking = experiment.unsupported()?;
+    lacking.retain(|skipped| named.iter().any(|spec| spec.to_string() == skipped.spec));
+    let told: Vec<String> = lacking
+        .iter()
+        .map(|Skipped { spec, reason }| format!("strategy '{spec}' cannot run: {reason}"))
+        .collect();
+    if told.is_empty() { Ok(()) } else { Err(Usage(told.join("\n")).into()) }
 }
 
 /// The specs of a list; `@FILE` in it, which may have no comma, stands for the spec of a preset.

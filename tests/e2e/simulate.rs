@@ -241,6 +241,22 @@ fn all_runs_what_supports_the_scenario_and_lists_the_rest() {
     let ran = place.good(&["simulate", "s", "--strategy", "all", "--no-plots"]);
     assert!(ran.out.contains("\nfcfs "), "{}", ran.out);
     assert!(ran.out.contains("Skipped greedy: the scenario has gangs"), "{}", ran.out);
+    // So does the default; what is named has to run.
+    let ran = place.good(&["simulate", "s", "--no-plots", "--out", "default"]);
+    assert!(ran.out.contains("Skipped greedy: the scenario has gangs"), "{}", ran.out);
+    let gangs = "the scenario has gangs (replicas > 1), which the strategy does not place";
+    for args in
+        [&["--strategy", "fcfs,ai(window=8)"][..], &["--strategy", "fcfs", "--baseline", "ai(window=8)"]]
+    {
+        let ran = place.run(&[&["simulate", "s", "--out", "named", "--no-plots"], args].concat());
+        assert_eq!(ran.code, Some(2), "{}", ran.err);
+        assert_eq!(ran.err, format!("error: strategy 'ai(window=8)' cannot run: {gangs}\n"));
+        assert!(!place.path("named").exists());
+    }
+    let full = ["simulate", "s", "--set", "on_full=reject", "--strategy", "srpt", "--no-plots"];
+    let ran = place.run(&full);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.starts_with("error: strategy 'srpt' cannot run: the scenario rejects"), "{}", ran.err);
 }
 
 #[test]

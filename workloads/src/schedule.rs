@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use cloudai_schedulers::DeviceSet;
-use cloudai_schedulers::model::{Duration, MAX_GPUS_PER_WORKER, Time, WorkerSpec};
+use cloudai_schedulers::model::{MAX_GPUS_PER_WORKER, Time, WorkerSpec};
 
 use crate::Task;
 use crate::columns::schedule as column;
@@ -92,8 +92,8 @@ pub struct ScheduleRow {
     pub start: Option<Time>,
     /// End.
     pub end: Option<Time>,
-    /// Wait, from eligible to start.
-    pub wait: Option<Duration>,
+    /// Wait, from eligible to start, in microseconds; below 0 where the file says of a task that it started too early.
+    pub wait_micros: Option<i64>,
     /// How it ended.
     pub status: Option<AttemptStatus>,
     /// CPU in milli-cores, of all replicas together.
@@ -202,7 +202,7 @@ impl Reader<'_> {
             arrival: row.micros(column::ARRIVAL).map(Time::from_micros),
             start: time(row, column::START),
             end: time(row, column::END),
-            wait: row.micros(column::WAIT).map(Duration::from_micros),
+            wait_micros: row.signed_micros(column::WAIT),
             status: status(row),
             cpu_milli,
             parts: 0..0,

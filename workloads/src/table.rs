@@ -264,6 +264,25 @@ impl<'a> Row<'a> {
         self.number(column, 1_000_000, Rounding::Up, MAX_MICROS)
     }
 
+    /// Seconds in a column that may be negative, as microseconds rounded up.
+    pub(crate) fn signed_micros(&mut self, column: usize) -> Option<i64> {
+        let cell = self.cell(column)?;
+        let Some(digits @ [b'0'..=b'9' | b'.', ..]) = cell.strip_prefix(b"-") else {
+            return self.micros(column).and_then(|micros| i64::try_from(micros).ok());
+        };
+        match decimal::parse(digits, 1_000_000, Rounding::Down).map(i64::try_from) {
+            Ok(Ok(micros)) if micros.unsigned_abs() <= MAX_MICROS => Some(-micros),
+            Ok(_) => {
+                self.unexpected(column, cell, "is too large");
+                None
+            }
+            Err(fault) => {
+                self.unexpected(column, cell, &fault.to_string());
+                None
+            }
+        }
+    }
+
     /// A whole number that may be negative.
     pub(crate) fn signed(&mut self, column: usize) -> Option<i32> {
         let cell = self.cell(column)?;

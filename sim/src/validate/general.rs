@@ -67,13 +67,16 @@ fn check_arrival(
             format!("has an arrival of {stated} s in the schedule, and of {arrival} s in the scenario")
         });
     }
-    let waited = attempt.start.map(|start| start - attempts.eligible[attempt.task as usize]);
-    if let (Some(stated), Some(waited)) = (row.wait, waited)
-        && stated != waited
-    {
-        findings.found(ARRIVAL, attempt.at(), || {
-            format!("has a wait of {stated} s in the schedule; from eligible to start it is {waited} s")
-        });
+    if let (Some(stated), Some(start)) = (row.wait_micros, attempt.start) {
+        let eligible = attempts.eligible[attempt.task as usize];
+        let size = if start < eligible { eligible - start } else { start - eligible };
+        if stated.unsigned_abs() != size.micros() || (stated < 0) != (start < eligible) {
+            findings.found(ARRIVAL, attempt.at(), || {
+                let stated = seconds(stated < 0, Duration::from_micros(stated.unsigned_abs()));
+                let waited = seconds(start < eligible, size);
+                format!("has a wait of {stated} s in the schedule; from eligible to start it is {waited} s")
+            });
+        }
     }
     let demand = task.spec.request.cpu_milli.saturating_mul(u64::from(task.spec.replicas));
     if let Some(stated) = row.cpu_milli.filter(|&stated| stated != demand) {
@@ -124,6 +127,11 @@ fn check_part(
             format!("runs on GPU device {beyond} of '{}', which has {there} of them", worker.name)
         });
     }
+}
+
+/// Seconds that may be negative.
+fn seconds(negative: bool, size: Duration) -> String {
+    format!("{}{size}", if negative { "-" } else { "" })
 }
 
 /// Milli-cores as cores.

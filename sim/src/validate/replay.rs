@@ -128,8 +128,8 @@ pub(super) trait Promise {
 enum Step {
     /// An attempt ends.
     End(usize),
-    /// Something happens to a worker.
-    Fault(Fault),
+    /// Something happens to a worker: this one of the scenario's faults.
+    Fault(usize),
     /// Data of a task arrives on some worker.
     Data(u32),
     /// A task enters the queue, to be started in this attempt.
@@ -222,7 +222,8 @@ fn up_at_first(plan: &Plan<'_>) -> Vec<bool> {
 /// All steps in order of time; at one instant ends, faults, data, entries, and starts in queue order.
 fn steps(plan: &Plan<'_>, attempts: &Attempts, state: &State<'_>) -> Vec<(Time, Step)> {
     let mut steps = Vec::with_capacity(attempts.all.len() * 3);
-    steps.extend(plan.scenario.faults.iter().map(|fault| (fault.time, Step::Fault(*fault))));
+    let faults = &plan.scenario.faults;
+    steps.extend(faults.iter().enumerate().map(|(place, fault)| (fault.time, Step::Fault(place))));
     for task in (0u32..).take(plan.tasks.len()) {
         let mut since = attempts.eligible[task as usize];
         let moved = plan.predecessors(task).iter().filter(|(_, transfer)| *transfer > Duration::ZERO);
@@ -248,7 +249,8 @@ fn steps(plan: &Plan<'_>, attempts: &Attempts, state: &State<'_>) -> Vec<(Time, 
     let rank = |place: usize| state.rank(attempts.all[place].task);
     steps.sort_unstable_by_key(|&(time, step)| match step {
         Step::End(place) => (time, 0, rank(place), place),
-        Step::Fault(fault) => (time, 1, fault.worker, 0),
+        // Those of one worker in the order of the file.
+        Step::Fault(place) => (time, 1, faults[place].worker, place),
         Step::Data(task) => (time, 2, task, 0),
         Step::Enter(place) => (time, 3, rank(place), place),
         Step::Start(place) => (time, 4, rank(place), place),
@@ -288,7 +290,8 @@ impl Replay<'_> {
             match step {
                 Step::End(place) if !is_momentary(place) => self.end(place),
                 Step::End(_) => {}
-                Step::Fault(Fault { worker, kind, .. }) => {
+                Step::Fault(place) => {
+                    let Fault { worker, kind, .. } = self.state.plan.scenario.faults[place];
                     let is_up = matches!(kind, FaultKind::Up | FaultKind::Join);
                     self.state.is_up[worker as usize] = is_up;
                     self.state.freed.extend(is_up.then_some(worker));

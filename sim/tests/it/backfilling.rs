@@ -180,3 +180,37 @@ fn an_outlived_prediction_is_put_right_by_a_minute_then_five() {
     // At 120 by five minutes more: 420.
     assert!(start(121, 299) && !start(121, 300));
 }
+
+/// One pool of 30 cores, of which a share has no end in decimals.
+const THIRTY: &str = "worker_id,total_cpu,total_memory,total_storage,total_gpu\npool,30,64,1000,0\n";
+
+#[test]
+fn equal_areas_tie_however_many_cores_there_are() {
+    // 90 core seconds each: the first in the queue goes first under either order.
+    let run = |rows: [&str; 2], order: &str| {
+        let case = Case::new(THIRTY, &["arrival_s duration_s cpu_cores", rows[0], rows[1]]);
+        starts(&case.set("estimates", "exact"), &format!("queue(order={order})"))
+    };
+    assert_eq!(run(["wide 0 3 30", "narrow 0 90 1"], "smallest_area"), ["narrow 3 1xw0", "wide 0 1xw0"]);
+    assert_eq!(run(["narrow 0 90 1", "wide 0 3 30"], "largest_area"), ["narrow 0 1xw0", "wide 90 1xw0"]);
+}
+
+#[test]
+fn priorities_that_have_aged_alike_tie() {
+    // A point of priority is worth a minute. `a` is even with `b`, which came a minute before it; 0.1 points an hour
+    // say the same of ten hours.
+    for (aging, earlier, later) in [("60", 8, 68), ("0.1", 17, 36_017)] {
+        let rows = [
+            "arrival_s duration_s cpu_cores priority",
+            "first 0 100000 2 0",
+            &format!("b {earlier} 5 2 0"),
+            &format!("a {later} 5 2 1"),
+        ];
+        let case = Case::new(POOL, &rows);
+        let spec = format!("queue(order=priority,aging={aging})");
+        assert_eq!(starts(&case, &spec), ["a 100005 1xw0", "b 100000 1xw0", "first 0 1xw0"], "{spec}");
+    }
+}
+
+/// One pool of two cores.
+const POOL: &str = "worker_id,total_cpu,total_memory,total_storage,total_gpu\npool,2,64,1000,0\n";

@@ -224,11 +224,12 @@ impl Plain<'_> {
     }
 }
 
-const CORES: u64 = 8;
+/// Of 7 and of 30 cores a share has no end in decimals, nor in binary.
+const POOLS: [u64; 3] = [8, 7, 30];
 
-fn job() -> impl Strategy<Value = Job> {
+fn job(most_cores: u64) -> impl Strategy<Value = Job> {
     let times = (1u64..30, 1u64..12, 1u64..12);
-    (times, 1u64..=CORES, 0u64..3, -1i64..3, proptest::option::of(1u64..60)).prop_map(
+    (times, 1u64..=most_cores, 0u64..3, -1i64..3, proptest::option::of(1u64..60)).prop_map(
         |((arrival, run, estimate), cores, user, priority, deadline)| Job {
             arrival,
             run,
@@ -241,7 +242,7 @@ fn job() -> impl Strategy<Value = Job> {
     )
 }
 
-fn case_of(jobs: &[Job], kill: bool) -> Case {
+fn case_of(jobs: &[Job], cores: u64, kill: bool) -> Case {
     let row = |(at, job): (usize, &Job)| {
         let deadline = job.deadline.map_or("-".to_owned(), |deadline| deadline.to_string());
         let Job { arrival, run, estimate, cores, user, priority, .. } = job;
@@ -251,7 +252,7 @@ fn case_of(jobs: &[Job], kill: bool) -> Case {
     let rows: Vec<String> = std::iter::once(header).chain(jobs.iter().enumerate().map(row)).collect();
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
     let pool =
-        format!("worker_id,total_cpu,total_memory,total_storage,total_gpu\npool,{CORES},1000000,1000000,0\n");
+        format!("worker_id,total_cpu,total_memory,total_storage,total_gpu\npool,{cores},1000000,1000000,0\n");
     Case::new(&pool, &rows).set("kill_at_estimate", &kill.to_string())
 }
 
@@ -260,7 +261,8 @@ proptest! {
 
     #[test]
     fn every_composition_is_what_its_definition_says(
-        mut jobs in prop::collection::vec(job(), 1..28),
+        (cores, mut jobs) in prop::sample::select(&POOLS[..])
+            .prop_flat_map(|cores| (Just(cores), prop::collection::vec(job(cores), 1..28))),
         kill in any::<bool>(),
     ) {
         jobs.sort_by_key(|job| job.arrival);
@@ -271,11 +273,11 @@ proptest! {
             let number = known.unwrap_or_else(|| { users.push(job.user); users.len() - 1 });
             job.user = number as u64;
         }
-        let case = case_of(&jobs, kill);
+        let case = case_of(&jobs, cores, kill);
         for &order in ORDERS {
             for backfill in ["none", "skip", "easy", "conservative"] {
                 let plain = Plain {
-                    jobs: &jobs, cores: CORES, kill, order, backfill, ran: vec![None; jobs.len()], now: 0,
+                    jobs: &jobs, cores, kill, order, backfill, ran: vec![None; jobs.len()], now: 0,
                 };
                 let half_life = if order == "fair_share" { ",half_life_h=0.002" } else { "" };
                 let spec = format!("queue(order={order},backfill={backfill}{half_life})");

@@ -3,9 +3,14 @@
 //! - `processes`: starting and ending masters and workers
 //! - `tasks`: from submission to the log, exit codes, cancelling, pinning
 //! - `failures`: workers that are killed, masters that are started again
+//! - `docker`: the same in real containers; `mongo`: records in a real MongoDB; `telemetry`: WebSocket clients
 //! - `http`: what the HTTP side answers to a client that is written here
 
+mod docker;
 mod failures;
 mod http;
+#[cfg(feature = "mongo")]
+mod mongo;
 mod processes;
 mod tasks;
+mod telemetry;

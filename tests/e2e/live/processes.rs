@@ -15,7 +15,7 @@ pub(super) struct Cluster {
     pub(super) http: u16,
     master: Option<Child>,
     workers: Vec<(String, Child)>,
-    settings: Vec<(&'static str, &'static str)>,
+    settings: Vec<(&'static str, String)>,
 }
 
 /// A port that nobody listens on at the moment.
@@ -31,8 +31,12 @@ impl Cluster {
     }
 
     pub(super) fn with(workers: &[&str], settings: &[(&'static str, &'static str)]) -> Self {
+        let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        Self::with_settings(workers, settings.collect())
+    }
+
+    pub(super) fn with_settings(workers: &[&str], settings: Vec<(&'static str, String)>) -> Self {
         let (grpc, http) = (free_port(), free_port());
-        let settings = settings.to_vec();
         let mut cluster =
             Self { place: Place::new(), grpc, http, master: None, workers: Vec::new(), settings };
         cluster.start_master();
@@ -47,7 +51,7 @@ impl Cluster {
         let args =
             ["master", "--no-console", "--grpc-port", &grpc, "--http-port", &http, "--data-dir", "master"];
         let mut command = self.place.command(&args);
-        command.envs(self.settings.iter().copied());
+        command.envs(self.settings.iter().cloned());
         self.master = Some(spawn(command));
         until("the master answers", || self.run(&["status"]).code == Some(0));
     }

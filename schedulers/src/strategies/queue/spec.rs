@@ -184,7 +184,7 @@ fn compose(params: &Params, order: &str, backfill: &str, placement: &str) -> Box
 }
 
 fn order_named(name: &str, params: &Params) -> Box<dyn QueueOrder> {
-    let (aging, first_queue) = (params.float("aging"), params.float("first_queue_h"));
+    let (aging, first_queue) = (billionths(params.float("aging")), params.float("first_queue_h"));
     let learned = |at: usize| {
         let function = keys::LEARNED[at];
         Box::new(ByKey::new(move |view, task| keys::learned(view, task, function)))
@@ -210,6 +210,16 @@ fn order_named(name: &str, params: &Params) -> Box<dyn QueueOrder> {
         "las" => Box::new(ByKey::new(move |view, task| keys::attained_queue(view, task, first_queue))),
         _ => Box::new(Fcfs::default()),
     }
+}
+
+/// A parameter of 0 to 10^9 in whole billionths, the nearest.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "within the range of the parameter"
+)]
+fn billionths(value: f64) -> u64 {
+    libm::round(value * 1e9) as u64
 }
 
 fn backfill_named(name: &str) -> Box<dyn Backfilling> {

@@ -89,6 +89,18 @@ fn what_the_file_says_of_the_task_is_so() {
             "at 10 s, line 3, placement: task 'b' has 2 cores in the schedule, and 3 in the scenario",
         ]
     );
+    // Who starts too early has a wait below 0, and may say so.
+    let early = "task_id,start_s,end_s,wait_s\na,6.5,16.5,6.5\nb,1.5,6.5,-0.5\n";
+    assert_eq!(
+        found(&case, "", early),
+        ["at 1.5 s, line 3, arrival: task 'b' starts at 1.5 s, and arrives at 2 s"]
+    );
+    assert_eq!(
+        found(&case, "", &rows("b,2,10,15,-8,3\n")),
+        [
+            "at 10 s, line 3, arrival: task 'b' has a wait of -8 s in the schedule; from eligible to start it is 8 s"
+        ]
+    );
 }
 
 #[test]

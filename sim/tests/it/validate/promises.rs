@@ -258,6 +258,19 @@ fn a_worker_that_is_down_is_not_idle() {
 }
 
 #[test]
+fn what_happens_to_a_worker_at_one_instant_happens_in_the_order_of_the_file() {
+    let again = "3,w0,drain\n3,w0,up\n".repeat(20);
+    let twelve: String = (0..12).map(|task| format!("t{task},0,1\n")).collect();
+    let case = Case::of(&[
+        ("workers.csv", &format!("{HEADER}\nw0,4,8,12,0\n")),
+        ("tasks.csv", &format!("task_id,arrival_s,duration_s\n{twelve}late,5,5\n")),
+        ("faults.csv", &format!("time_s,worker_id,event\n{again}3,w0,drain\n6,w0,up\n")),
+    ]);
+    let rows: String = (0..12).map(|task| format!("t{task},{},{}\n", task / 4, task / 4 + 1)).collect();
+    holds(&case, "work_conserving", &format!("task_id,start_s,end_s\n{rows}late,6,11\n"));
+}
+
+#[test]
 fn the_more_urgent_start_first() {
     let tasks = "task_id,arrival_s,duration_s,cpu_cores,priority\na,0,5,4,0\nb,1,5,4,0\nc,2,5,4,3\n";
     let rows = |b: u32, c: u32| format!("task_id,start_s,end_s\na,0,5\nb,{b},{}\nc,{c},{}\n", b + 5, c + 5);

@@ -37,19 +37,61 @@ pub fn seconds(time: Duration) -> f64 {
     time.seconds()
 }
 
-/// The largest share that a task, all replicas of it, takes of the cluster's cpu, memory or GPU, in 10^-12 of it.
+/// A part of a whole, such as run time x need of what there is, compared exactly: shares that are equal tie.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    part: u128,
+    /// At least 1.
+    whole: u64,
+}
+
+impl Share {
+    /// `part` of `whole`; of nothing there is no share.
+    #[must_use]
+    pub const fn new(part: u128, whole: u64) -> Self {
+        if whole == 0 { Self { part: 0, whole: 1 } } else { Self { part, whole } }
+    }
+
+    /// So many times the share.
+    #[must_use]
+    pub const fn times(self, factor: u128) -> Self {
+        Self { part: self.part.saturating_mul(factor), ..self }
+    }
+}
+
+impl PartialEq for Share {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Share {}
+
+impl PartialOrd for Share {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Share {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (ours, theirs) = (u128::from(self.whole), u128::from(other.whole));
+        // What is left of a division is below its divisor, so that these products have room.
+        (self.part / ours)
+            .cmp(&(other.part / theirs))
+            .then_with(|| (self.part % ours * theirs).cmp(&(other.part % theirs * ours)))
+    }
+}
+
+/// The largest share that a task, all replicas of it, takes of the cluster's cpu, memory or GPU.
 #[must_use]
-pub fn dominant_share(view: &ClusterView<'_>, task: TaskView<'_>) -> u128 {
+pub fn dominant_share(view: &ClusterView<'_>, task: TaskView<'_>) -> Share {
     let (spec, all) = (task.spec(), view.capacity());
-    let share = |need: u64, all: u64| {
-        (u128::from(need) * u128::from(spec.replicas) * TRILLION).checked_div(u128::from(all)).unwrap_or(0)
-    };
+    let share = |need: u64, all: u64| Share::new(u128::from(need) * u128::from(spec.replicas), all);
     share(spec.request.cpu_milli, all.cpu_milli)
         .max(share(spec.request.memory_mib, all.memory_mib))
         .max(share(u64::from(spec.request.gpu.milli()), all.gpu_milli))
 }
-
-const TRILLION: u128 = 1_000_000_000_000;
 
 /// A task's size in processors: the cores that it asks for; if its [dominant share](dominant_share) of the cluster is of
 /// something else, as many cores as are that share of all cores.
@@ -79,14 +121,13 @@ pub fn longest(view: &ClusterView<'_>, task: TaskView<'_>) -> Reverse<Duration> 
 
 /// `smallest_area`: least run time x dominant share of the cluster first.
 #[must_use]
-pub fn area(view: &ClusterView<'_>, task: TaskView<'_>) -> u128 {
-    let run = u128::from(view.expected_nominal(task.id()).micros());
-    run.saturating_mul(dominant_share(view, task))
+pub fn area(view: &ClusterView<'_>, task: TaskView<'_>) -> Share {
+    dominant_share(view, task).times(u128::from(view.expected_nominal(task.id()).micros()))
 }
 
 /// `largest_area`: most run time x dominant share of the cluster first.
 #[must_use]
-pub fn large_area(view: &ClusterView<'_>, task: TaskView<'_>) -> Reverse<u128> {
+pub fn large_area(view: &ClusterView<'_>, task: TaskView<'_>) -> Reverse<Share> {
     Reverse(area(view, task))
 }
 
@@ -96,13 +137,17 @@ pub fn deadline(_: &ClusterView<'_>, task: TaskView<'_>) -> Time {
     task.spec().deadline.unwrap_or(Time::NEVER)
 }
 
-/// `priority`: highest priority + `aging` x hours waited first. As all that wait age alike, the order of two tasks never
-/// changes, and the time at which each became eligible stands for its age.
+/// `priority`: highest priority + `aging` x hours waited first, where `aging` is in billionths of a point. As all that wait
+/// age alike, the order of two tasks never changes, and the time at which each became eligible stands for its age. Counted
+/// in whole numbers, so that tasks which are even tie.
 #[must_use]
-pub fn aged_priority(task: TaskView<'_>, aging: f64) -> Reverse<Score> {
-    let since_origin = Duration::from_micros(task.eligible().micros());
-    Reverse(Score(f64::from(task.spec().priority) - aging * seconds(since_origin) / 3600.0))
+pub fn aged_priority(task: TaskView<'_>, aging: u64) -> Reverse<i128> {
+    let age = i128::from(aging) * i128::from(task.eligible().micros());
+    Reverse(i128::from(task.spec().priority) * POINT - age)
 }
+
+/// A point of priority, in billionths of a point x microseconds in an hour.
+const POINT: i128 = 1_000_000_000 * 3_600_000_000;
 
 /// A function of run time, processors and time of submission, in seconds.
 pub type Learned = fn(run: f64, processors: f64, submitted: f64) -> f64;

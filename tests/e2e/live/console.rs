@@ -67,6 +67,8 @@ fn a_master_on_a_terminal_opens_its_console() {
     say("drain w1", &["w1  draining"]);
     say("drain w1 undo", &["w1  active"]);
     say("forget gpu-7", &["gpu-7  forgotten"]);
+    // The first one has slept for a second.
+    std::thread::sleep(std::time::Duration::from_secs(2));
     say("results", &["completed"]);
     say("statos", &["status"]);
     say("help", &["monitor <task_id>"]);

@@ -123,6 +123,11 @@ pub struct RunningMaster {
 }
 
 impl RunningMaster {
+    /// Returns when the master is of no use any more, because another one has taken its store over.
+    pub async fn taken_over(&self) {
+        let _ = self.master.shared.over.subscribe().wait_for(|over| *over).await;
+    }
+
     /// Stops it; returns when everything acknowledged is in the store and the ports are free. Workers and their tasks go on.
     pub async fn stop(self) {
         self.stop.send_replace(true);

@@ -57,6 +57,8 @@ pub(super) struct Shared {
     pub(super) changes: broadcast::Sender<Arc<TaskView>>,
     pub(super) telemetry: broadcast::Sender<Arc<WorkerView>>,
     problem: Mutex<Option<(UnixMicros, String)>>,
+    /// True once another master has taken the store over.
+    pub(super) over: watch::Sender<bool>,
     /// WebSocket clients.
     pub(super) clients: AtomicUsize,
     pub(super) counters: Counters,
@@ -109,6 +111,7 @@ impl Master {
             changes: broadcast::channel(CHANGES_KEPT).0,
             telemetry: broadcast::channel(heartbeat_buffer.max(1)).0,
             problem: Mutex::default(),
+            over: watch::Sender::new(false),
             clients: AtomicUsize::new(0),
             counters: Counters::default(),
         });
@@ -222,8 +225,10 @@ async fn keep(mut steps: mpsc::Receiver<Step>, porter: Porter) {
             actions.extend(step.then);
         }
         let writes = latest(writes);
-        if !writes.is_empty() {
-            commit(&porter.shared, &writes).await;
+        if !writes.is_empty() && commit(&porter.shared, &writes).await.is_err() {
+            // Nothing of this may be acknowledged or done.
+            porter.shared.over.send_replace(true);
+            return;
         }
         porter.carry_out(actions);
     }
@@ -249,10 +254,15 @@ fn latest(writes: Vec<Write>) -> Vec<Write> {
     kept
 }
 
-async fn commit(shared: &Shared, writes: &[Write]) {
+/// Fails only if the store is another master's now.
+async fn commit(shared: &Shared, writes: &[Write]) -> Result<(), StoreError> {
     let begun = std::time::Instant::now();
     let mut failures = 0;
     while let Err(error) = shared.store.commit(writes).await {
+        if matches!(error, StoreError::TakenOver) {
+            tracing::error!("another master has taken the store over: this one ends");
+            return Err(error);
+        }
         add(&shared.counters.store_failures, 1);
         if failures == 0 {
             tracing::warn!(%error, "the store does not take writes; acknowledgements wait");
@@ -268,6 +278,7 @@ async fn commit(shared: &Shared, writes: &[Write]) {
     add(&shared.counters.commits, 1);
     add(&shared.counters.writes, writes.len() as u64);
     add(&shared.counters.commit_us, micros(begun.elapsed()));
+    Ok(())
 }
 
 fn note_problem(shared: &Shared, error: &StoreError) {

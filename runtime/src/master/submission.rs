@@ -297,8 +297,9 @@ fn check_image(image: &str) -> Result<(), Refused> {
     let host = parts.next_if(|first| first.contains(['.', ':']) || *first == "localhost");
     if let Some(host) = host {
         let (host, port) = host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port)));
-        let fits =
-            !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
+        let label =
+            |label: &str| !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        let fits = host.split('.').all(label);
         // `name.with.dots` alone is an image, not a host.
         let alone = parts.peek().is_none();
         if !alone && (!fits || port.is_some_and(|port| port.parse::<u16>().is_err())) {

@@ -82,6 +82,9 @@ pub enum StoreError {
     /// It is away or busy, as far as one can tell: the same call may succeed later.
     #[error("the store does not answer: {0}")]
     Away(String),
+    /// Another master has loaded it since: this one's time is over.
+    #[error("another master has taken the store over")]
+    TakenOver,
     /// It will not work: a damaged file, wrong credentials, a newer schema.
     #[error("{0}")]
     Broken(String),
@@ -95,7 +98,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Carries out all writes, in order, or none; returns when they are durable.
     fn commit<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// What is there when a master starts.
+    /// What is there when a master starts. From then on the store is this master's: commits of another one, which has loaded it
+    /// before, fail with [`StoreError::TakenOver`].
     fn load(&self) -> BoxFuture<'_, Result<Snapshot, StoreError>>;
 
     /// A task, ended or not.

@@ -15,6 +15,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -66,12 +67,18 @@ const COLLECTIONS: [(&str, &str); 5] = [
     ("JOURNAL", "_id"),
 ];
 
+/// The setting that says whose database it is.
+const CLAIM: &str = "master";
+
 /// A store in a database of a MongoDB server.
 pub struct MongoStore {
     name: String,
     database: Database,
     /// The session of all transactions; none where the server has no transactions.
     session: Option<Mutex<ClientSession>>,
+    /// What this master has written down as the one whose database it is. Whoever loads last has it.
+    claim: String,
+    claimed: AtomicBool,
 }
 
 impl fmt::Debug for MongoStore {
@@ -111,7 +118,14 @@ impl MongoStore {
             let started = within(ANSWER, client.start_session()).await?;
             session = Some(Mutex::new(started.map_err(|error| refused(&error))?));
         }
-        let store = Self { name, database: client.database_with_options(db_name, database), session };
+        let claim = format!("{:032x}", rand::random::<u128>());
+        let store = Self {
+            name,
+            database: client.database_with_options(db_name, database),
+            session,
+            claim,
+            claimed: AtomicBool::new(false),
+        };
         within(BUILD, store.create_indexes()).await?.map_err(|error| refused(&error))?;
         Ok(store)
     }
@@ -158,6 +172,7 @@ impl MongoStore {
     async fn write(&self, writes: &[Write]) -> Result<(), StoreError> {
         let commands = commands(writes, self.session.is_none())?;
         let Some(session) = &self.session else {
+            self.check_claim(None).await.map_err(Refusal::into_error)?;
             for command in commands {
                 self.run(command, None).await.map_err(Refusal::into_error)?;
             }
@@ -191,6 +206,7 @@ impl MongoStore {
         let _ = session.abort_transaction().await;
         let majority = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
         session.start_transaction().write_concern(majority).await?;
+        self.check_claim(Some(&mut *session)).await?;
         for command in commands {
             self.run(command.clone(), Some(&mut *session)).await?;
         }
@@ -216,12 +232,40 @@ impl MongoStore {
         }
     }
 
+    /// Makes this the master whose database it is, before anything is read: another one's commits fail from here on.
+    async fn take_over(&self) -> Result<(), StoreError> {
+        let settings = self.database.collection::<Document>(COLLECTIONS[SETTINGS].0);
+        let majority = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
+        let claim = doc! { "$set": { "value": &self.claim, "commits": 0_i64 } };
+        let write = settings.update_one(doc! { "_id": CLAIM }, claim).upsert(true).write_concern(majority);
+        within(ANSWER, write).await?.map_err(|error| refused(&error))?;
+        self.claimed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Fails if another master has taken this database over. In a transaction it writes, too, so that of two at a time one fails.
+    async fn check_claim(&self, session: Option<&mut ClientSession>) -> Result<(), Refusal> {
+        if !self.claimed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let settings = self.database.collection::<Document>(COLLECTIONS[SETTINGS].0);
+        let mine = doc! { "_id": CLAIM, "value": &self.claim };
+        let update = settings.update_one(mine, doc! { "$inc": { "commits": 1_i64 } });
+        let updated = match session {
+            Some(session) => update.session(session).await?,
+            None => update.await?,
+        };
+        if updated.matched_count == 1 { Ok(()) } else { Err(Refusal::TakenOver) }
+    }
+
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.take_over().await?;
         let alive = doc! { "status": { "$in": [Status::Pending.name(), Status::Running.name()] } };
         let alive = self.list::<TaskDocument>(TASKS, alive, doc! { "index": 1 }, usize::MAX).await?;
         let order = doc! { "index": 1, "worker_id": 1 };
         let workers = self.list::<WorkerDocument>(WORKERS, doc! {}, order, usize::MAX).await?;
-        let settings = self.list::<SettingDocument>(SETTINGS, doc! {}, doc! { "_id": 1 }, usize::MAX).await?;
+        let others = doc! { "_id": { "$ne": CLAIM } };
+        let settings = self.list::<SettingDocument>(SETTINGS, others, doc! { "_id": 1 }, usize::MAX).await?;
         let next_index = u32::try_from(self.next(TASKS, "index").await?)
             .map_err(|_| StoreError::Broken("every index of a task is used".to_owned()))?;
         Ok(Snapshot {
@@ -453,6 +497,7 @@ fn encode(value: &impl Serialize) -> Result<RawDocumentBuf, StoreError> {
 enum Refusal {
     Driver(Error),
     Write { code: i32, message: String },
+    TakenOver,
 }
 
 impl From<Error> for Refusal {
@@ -465,6 +510,7 @@ impl Refusal {
     fn into_error(self) -> StoreError {
         match self {
             Self::Driver(error) => refused(&error),
+            Self::TakenOver => StoreError::TakenOver,
             Self::Write { code, message } if passes(code) => StoreError::Away(format!("MongoDB: {message}")),
             Self::Write { message, .. } => StoreError::Broken(format!("MongoDB: {message}")),
         }

@@ -45,6 +45,28 @@ async fn the_suite_on_a_standalone_server() {
     assert_eq!(store.journal(0, 9).await.unwrap(), [entry(0)]);
 }
 
+#[tokio::test]
+async fn the_master_that_has_loaded_last_has_the_store() {
+    for replica_set in [true, false] {
+        let server = if replica_set { Mongod::replica_set().await } else { Mongod::standalone().await };
+        let Some(server) = server else { return };
+        let place = Place::server(&server.uri(), "claims", replica_set);
+        let (first, second) = (place.open().await, place.open().await);
+        first.load().await.unwrap();
+        first.commit(&[put(&task(0))]).await.unwrap();
+        let found = second.load().await.unwrap();
+        assert_eq!((found.alive, found.settings), (vec![task(0)], vec![]));
+        let late = first.commit(&[put(&task(1))]).await;
+        assert!(matches!(late, Err(StoreError::TakenOver)), "{late:?}");
+        second.commit(&[put(&task(2))]).await.unwrap();
+        assert_eq!(
+            second.load().await.unwrap().alive,
+            [task(0), task(2)],
+            "the late commit has left nothing"
+        );
+    }
+}
+
 async fn database(server: &Mongod) -> Database {
     Client::with_uri_str(server.uri()).await.unwrap().database("cluster_db")
 }

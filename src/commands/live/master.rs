@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use cloudai_runtime::master::{self, MasterSettings};
 use cloudai_runtime::security::Security;
 use cloudai_runtime::store::{self, StoreSettings};
@@ -49,15 +49,17 @@ async fn start(
         running.grpc,
         running.http,
     ));
-    let result = if interactive {
-        let client = Client::local(running.grpc, &options.common).await;
-        tokio::select! {
-            result = async { console::run(client?).await } => result,
-            () = super::asked_to_end() => Ok(()),
+    let work = async {
+        if interactive {
+            console::run(Client::local(running.grpc, &options.common).await?).await
+        } else {
+            std::future::pending().await
         }
-    } else {
-        super::asked_to_end().await;
-        Ok(())
+    };
+    let result = tokio::select! {
+        result = work => result,
+        () = super::asked_to_end() => Ok(()),
+        () = running.taken_over() => Err(anyhow!("another master has taken {store_name} over")),
     };
     running.stop().await;
     result

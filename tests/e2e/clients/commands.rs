@@ -280,7 +280,7 @@ fn waiting_goes_on_over_a_restart_of_the_master() {
 }
 
 /// A certificate of this machine and its key, made by openssl if there is one.
-fn certificate(place: &Place) -> Option<(String, String)> {
+pub(crate) fn certificate(place: &Place) -> Option<(String, String)> {
     let words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.pem -days 2 \
                  -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -addext basicConstraints=CA:FALSE";
     let mut openssl = std::process::Command::new("openssl");

@@ -1,8 +1,8 @@
 //! Commands and console of a live cluster, against a master that the test plays.
 
-mod commands;
+pub(crate) mod commands;
 #[cfg(target_os = "linux")]
 mod console;
 mod fake_master;
 #[cfg(target_os = "linux")]
-mod terminal;
+pub(crate) mod terminal;

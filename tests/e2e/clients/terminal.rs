@@ -10,7 +10,7 @@ use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 /// A program that believes somebody sits before it.
-pub(super) struct Session {
+pub(crate) struct Session {
     child: Child,
     keyboard: std::fs::File,
     program_side: OwnedFd,
@@ -20,7 +20,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&ours).unwrap();
         unlockpt(&ours).unwrap();
@@ -41,12 +41,12 @@ impl Session {
         Self { child, keyboard: ours.into(), program_side: theirs, screen, seen: 0 }
     }
 
-    pub(super) fn press(&mut self, keys: &str) {
+    pub(crate) fn press(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
     /// Waits until this appears behind what was seen before.
-    pub(super) fn see(&mut self, text: &str) {
+    pub(crate) fn see(&mut self, text: &str) {
         let begun = Instant::now();
         loop {
             let screen = self.screen.lock().unwrap().clone();
@@ -62,17 +62,17 @@ impl Session {
     }
 
     /// True if lines are edited by the terminal and keys are shown.
-    pub(super) fn is_as_found(&self) -> bool {
+    pub(crate) fn is_as_found(&self) -> bool {
         let modes = tcgetattr(&self.program_side).unwrap().local_modes;
         modes.contains(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits for its end: the exit code.
-    pub(super) fn end(&mut self) -> Option<i32> {
+    pub(crate) fn end(&mut self) -> Option<i32> {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -19,7 +19,7 @@ pub(super) struct Cluster {
 }
 
 /// A port that nobody listens on at the moment.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -36,9 +36,13 @@ impl Cluster {
     }
 
     pub(super) fn with_settings(workers: &[&str], settings: Vec<(&'static str, String)>) -> Self {
+        Self::in_place(Place::new(), workers, settings)
+    }
+
+    /// In a folder that holds something already, such as certificates. Settings are everybody's.
+    pub(super) fn in_place(place: Place, workers: &[&str], settings: Vec<(&'static str, String)>) -> Self {
         let (grpc, http) = (free_port(), free_port());
-        let mut cluster =
-            Self { place: Place::new(), grpc, http, master: None, workers: Vec::new(), settings };
+        let mut cluster = Self { place, grpc, http, master: None, workers: Vec::new(), settings };
         cluster.start_master();
         for worker in workers {
             cluster.start_worker(worker, &["--executor", "process", "--cpu", "4", "--memory", "8"]);
@@ -60,7 +64,9 @@ impl Cluster {
         let (master, port) = (self.address(), free_port().to_string());
         let args =
             ["worker", "--worker-id", id, "--master", &master, "--worker-port", &port, "--data-dir", id];
-        let child = spawn(self.place.command(&[&args, flags].concat()));
+        let mut command = self.place.command(&[&args, flags].concat());
+        command.envs(self.settings.iter().cloned());
+        let child = spawn(command);
         self.workers.push((id.to_owned(), child));
         until("the worker is active", || self.worker(id)["state"] == "active");
     }
@@ -87,6 +93,7 @@ impl Cluster {
     pub(super) fn run(&self, args: &[&str]) -> Ran {
         self.place
             .command(args)
+            .envs(self.settings.iter().cloned())
             .env("MASTER_ADDR", self.address())
             .env("USER", "ada")
             .output()

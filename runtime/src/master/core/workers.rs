@@ -43,10 +43,19 @@ impl MasterCore {
         (record.is_active, record.forgotten) = (true, false);
         record.last_heartbeat_us = Some(now_us);
         (entry.contact, entry.open, entry.settled) = (now, true, false);
-        entry.changed = (first || !same_machine(record, &worker)).then(|| Box::new(worker));
+        entry.changed = (first || !same_machine(record, &worker)).then(|| Box::new(worker.clone()));
         if first {
-            let (worker_id, executor) = (record.worker_id.clone(), record.executor.clone());
-            self.note("worker_joined", json!({ "worker_id": worker_id, "executor": executor }));
+            let data = json!({
+                "worker_id": worker.worker_id,
+                "executor": worker.executor,
+                "total_cpu": worker.total_cpu,
+                "total_memory": worker.total_memory,
+                "total_storage": worker.total_storage,
+                "total_gpu": worker.total_gpu,
+                "gpu_model": worker.gpu_model,
+                "labels": worker.labels,
+            });
+            self.note("worker_joined", data);
         }
         self.reconcile(place, &held);
         self.rejoin_if_empty(place);

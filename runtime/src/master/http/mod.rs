@@ -140,3 +140,24 @@ impl From<ClientError> for Failure {
         Self(status, error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_description_has_every_route_and_no_other() {
+        let source = include_str!("mod.rs");
+        let routes: BTreeSet<&str> = source
+            .split(".route(\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .filter(|path| path.starts_with('/'))
+            .collect();
+        let described: serde_json::Value = serde_json::from_str(super::OPENAPI).unwrap();
+        let described: BTreeSet<&str> =
+            described["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert!(routes.len() > 10, "{routes:?}");
+        assert_eq!(routes, described);
+    }
+}

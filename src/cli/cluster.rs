@@ -98,6 +98,18 @@ pub(crate) struct MasterArgs {
     /// Most memory that a task may ask for, in GB [default: 512]
     #[arg(long, value_name = "GB", help_heading = "Scheduling")]
     pub(crate) max_memory_gb: Option<String>,
+    /// Most storage that a task may ask for, in GB [default: 65536]
+    #[arg(long, value_name = "GB", help_heading = "Scheduling")]
+    pub(crate) max_storage_gb: Option<String>,
+    /// Most GPU devices that a task may ask for [default: 64]
+    #[arg(long, value_name = "N", help_heading = "Scheduling")]
+    pub(crate) max_gpu_cores: Option<String>,
+    /// Most tasks in one submission [default: 1000]
+    #[arg(long, value_name = "N", help_heading = "Scheduling")]
+    pub(crate) max_batch: Option<String>,
+    /// Most tasks that have not ended [default: 1000000]
+    #[arg(long, value_name = "N", help_heading = "Scheduling")]
+    pub(crate) max_alive_tasks: Option<String>,
     /// A MongoDB for the records [default: a SQLite file in the data folder]
     #[arg(long, value_name = "URI", help_heading = "Records")]
     pub(crate) mongo_uri: Option<String>,
@@ -107,7 +119,7 @@ pub(crate) struct MasterArgs {
     /// Most connections to it [default: 100]
     #[arg(long, value_name = "N", help_heading = "Records")]
     pub(crate) pool_size: Option<String>,
-    /// Heartbeats that may wait to be stored [default: 100]
+    /// Heartbeats that a WebSocket client may lag behind [default: 100]
     #[arg(long, value_name = "N", help_heading = "Records")]
     pub(crate) heartbeat_buffer: Option<String>,
     /// No console, even on a terminal
@@ -156,7 +168,7 @@ pub(crate) struct WorkerArgs {
     /// Memory to offer [default: all]
     #[arg(long, value_name = "GB", value_parser = super::live::amount, help_heading = "Capacity")]
     pub(crate) memory: Option<f64>,
-    /// Storage to offer [default: what is free in the data folder]
+    /// Storage to offer [default: the size of the file system that holds the data folder]
     #[arg(long, value_name = "GB", value_parser = super::live::amount, help_heading = "Capacity")]
     pub(crate) storage: Option<f64>,
     /// GPU devices to offer [default: all]

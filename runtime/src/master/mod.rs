@@ -245,17 +245,20 @@ async fn services(
         .max_encoding_message_size(MESSAGE_BYTES);
     health.set_serving::<MasterServiceServer<ForWorkers>>().await;
     health.set_serving::<ClientServiceServer<ForClients>>().await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(cloudai_proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1();
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(cloudai_proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
     let routes = tonic::service::Routes::new(health_service)
         .add_service(tonic::service::interceptor::InterceptedService::new(masters, admit(admitted)))
         .add_service(tonic::service::interceptor::InterceptedService::new(clients, admit(admitted)));
-    match reflection {
-        Ok(reflection) => routes
-            .add_service(tonic::service::interceptor::InterceptedService::new(reflection, admit(admitted))),
-        Err(error) => {
+    // Clients know one or the other.
+    match (reflection().build_v1(), reflection().build_v1alpha()) {
+        (Ok(new), Ok(old)) => routes
+            .add_service(tonic::service::interceptor::InterceptedService::new(new, admit(admitted)))
+            .add_service(tonic::service::interceptor::InterceptedService::new(old, admit(admitted))),
+        (Err(error), _) | (_, Err(error)) => {
             tracing::error!(%error, "no gRPC reflection");
             routes
         }

@@ -74,7 +74,7 @@ pub struct Submission {
 
 /// A command as text or as words.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "command: expected text, or an array of words")]
 pub enum Command {
     /// To be split.
     Text(String),

@@ -45,7 +45,7 @@ pub const LOST: &str = "lost when the worker stopped";
 pub struct CoreSettings {
     /// What every registration says; `registration` and `held` are filled in.
     pub info: v1::WorkerInfo,
-    /// Time between heartbeats. The master may ask for more of them.
+    /// Time between heartbeats, unless the master asks for another.
     pub heartbeat_interval_us: i64,
 }
 

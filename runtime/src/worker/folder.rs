@@ -1,4 +1,4 @@
-//! The data folder of a worker: `DATA_DIR/worker/`.
+//! The data folder of a worker: `DATA_DIR/worker/`, which only its user may enter.
 //!
 //! - `lock`: locked for as long as the worker lives, so that two can't share the folder
 //! - `identity`: a random word; who has another one is another worker
@@ -10,6 +10,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,12 @@ impl DataFolder {
     pub fn open(data_dir: &Path) -> Result<Self, WorkerError> {
         let path = data_dir.join("worker");
         let failed = |source| WorkerError::Folder { path: path.clone(), source };
+        // What tasks print, and their environment, is nobody else's.
+        std::fs::create_dir_all(data_dir).map_err(failed)?;
+        match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+            _ => std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).map_err(failed)?,
+        }
         std::fs::create_dir_all(path.join("logs")).map_err(failed)?;
         std::fs::create_dir_all(path.join("run")).map_err(failed)?;
         let path = path.canonicalize().map_err(failed)?;

@@ -54,7 +54,7 @@ pub struct WorkerSettings {
     pub listen: SocketAddr,
     /// The master's gRPC service: host and port. Default localhost:50051.
     pub master: String,
-    /// Time between heartbeats, unless the master asks for more of them. Default 5 s.
+    /// Time between heartbeats, unless the master asks for another. Default 5 s.
     pub heartbeat_interval: Duration,
     /// What runs the tasks. Default Docker.
     pub executor: ExecutorKind,
@@ -74,7 +74,7 @@ pub struct WorkerSettings {
     pub gpu_model: Option<String>,
     /// Time between asking an attempt to stop and killing it. Default 10 s.
     pub stop_grace: Duration,
-    /// How long the output of an attempt is kept after its end. Default 24 h.
+    /// How long the output of an attempt is kept after its end. Default 168 h.
     pub logs_kept: Duration,
     /// Most processes in a container. Default 1024.
     pub pids_limit: i64,
@@ -112,7 +112,7 @@ impl Default for WorkerSettings {
             total_gpu: None,
             gpu_model: None,
             stop_grace: Duration::from_secs(10),
-            logs_kept: Duration::from_secs(24 * 3600),
+            logs_kept: Duration::from_secs(7 * 24 * 3600),
             pids_limit: 1024,
             docker_config: std::env::var_os("DOCKER_CONFIG").map_or_else(
                 || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".docker"),

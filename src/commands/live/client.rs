@@ -44,7 +44,8 @@ impl RpcError {
         let text = match status.code() {
             _ if lost => {
                 let cause = innermost(status).unwrap_or_else(|| said.to_owned());
-                format!("lost the master at {address}: {cause}; is `cloudai master` running there?")
+                let hint = about_tls(&cause);
+                format!("lost the master at {address}: {cause}{hint}; is `cloudai master` running there?")
             }
             Code::Unavailable if said.is_empty() => {
                 format!("cannot reach the master at {address}; is `cloudai master` running there?")
@@ -93,6 +94,17 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         cause = next;
     }
     Some(cause.to_string())
+}
+
+/// What a failed connection says of one side that wants TLS, and one that does not.
+fn about_tls(cause: &str) -> &'static str {
+    if cause.contains("InvalidContentType") {
+        " (it does not speak TLS: unset TLS_CA_FILE and TLS_CERT_FILE)"
+    } else if cause.contains("connection closed") || cause.contains("invalid size") {
+        " (does it want TLS? then set TLS_CA_FILE)"
+    } else {
+        ""
+    }
 }
 
 /// Adds the token to every request.
@@ -162,7 +174,12 @@ impl Target {
                         )
                     })?)
                 }
-                _ => settings.get("TLS_CA_FILE", None, values::text)?,
+                // A certificate of one's own means TLS here as it does for master and worker.
+                None => match settings.get("TLS_CA_FILE", None, values::text)? {
+                    Some(file) => Some(file),
+                    None => settings.get("TLS_CERT_FILE", None, values::text)?,
+                },
+                Some(false) => None,
             },
         };
         let read = |file: String| {
@@ -212,8 +229,10 @@ impl Client {
             Ok(Err(error)) => innermost(&error).unwrap_or_else(|| error.to_string()),
             Err(_) => format!("no answer within {} s", CONNECT.as_secs()),
         };
-        let text =
-            format!("cannot reach the master at {address}: {cause}; is `cloudai master` running there?");
+        let text = format!(
+            "cannot reach the master at {address}: {cause}{}; is `cloudai master` running there?",
+            about_tls(&cause)
+        );
         Err(RpcError { code: Code::Unavailable, lost: true, text }.into())
     }
 

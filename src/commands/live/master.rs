@@ -84,6 +84,10 @@ fn master_settings(options: &MasterOptions, spec: StrategySpec) -> Result<Master
     settings.core.heartbeat_interval = length(options.heartbeat_interval);
     settings.core.limits.cpu_cores = options.max_cpu_cores;
     settings.core.limits.memory_gb = options.max_memory_gb;
+    settings.core.limits.storage_gb = options.max_storage_gb;
+    settings.core.limits.gpu_cores = options.max_gpu_cores;
+    settings.core.limits.batch = options.max_batch as usize;
+    settings.core.limits.alive = options.max_alive_tasks as usize;
     settings.heartbeat_buffer = options.heartbeat_buffer as usize;
     settings.timeouts.read_timeout = options.http_read_timeout;
     settings.timeouts.write_timeout = options.http_write_timeout;

@@ -118,6 +118,12 @@ pub(crate) struct MasterOptions {
     pub(crate) max_cpu_cores: f64,
     /// GB of 1024 MiB.
     pub(crate) max_memory_gb: f64,
+    /// GB of 1024 MiB.
+    pub(crate) max_storage_gb: f64,
+    /// Devices.
+    pub(crate) max_gpu_cores: f64,
+    pub(crate) max_batch: u32,
+    pub(crate) max_alive_tasks: u32,
     /// SQLite if there is none.
     pub(crate) mongo_uri: Option<Secret>,
     pub(crate) db_name: String,
@@ -161,6 +167,25 @@ impl MasterOptions {
                 args.max_memory_gb.as_deref(),
                 values::amount,
                 512.0,
+            )?,
+            max_storage_gb: settings.get_or(
+                "MAX_STORAGE_GB",
+                args.max_storage_gb.as_deref(),
+                values::amount,
+                65_536.0,
+            )?,
+            max_gpu_cores: settings.get_or(
+                "MAX_GPU_CORES",
+                args.max_gpu_cores.as_deref(),
+                values::amount,
+                64.0,
+            )?,
+            max_batch: settings.get_or("MAX_BATCH", args.max_batch.as_deref(), values::count, 1000)?,
+            max_alive_tasks: settings.get_or(
+                "MAX_ALIVE_TASKS",
+                args.max_alive_tasks.as_deref(),
+                values::count,
+                1_000_000,
             )?,
             mongo_uri: settings.get("MONGO_URI", args.mongo_uri.as_deref(), mongo_uri)?.map(Secret),
             db_name: settings.get_or(

@@ -23,10 +23,14 @@ impl MasterCore {
                 match effect {
                     Effect::Start { task, attempt } => self.start(task.index(), attempt),
                     Effect::Stop { task, .. } => {
-                        if let Some(entry) = self.tasks.get_mut(&task.index()) {
-                            entry.stop_heard = false;
+                        let Some(entry) = self.tasks.get_mut(&task.index()) else { continue };
+                        entry.stop_heard = false;
+                        if std::mem::take(&mut entry.start_failed) {
+                            // There is nothing to stop.
+                            self.stopped(task.index(), "the start failed");
+                        } else {
+                            self.say_stop(task.index());
                         }
-                        self.say_stop(task.index());
                     }
                     Effect::Ended { task, reason } => {
                         self.ended_waiting(task.index(), reason.map(std::borrow::Cow::into_owned));
@@ -65,7 +69,7 @@ impl MasterCore {
             assigned_at_us: now,
         });
         (record.started_at_us, record.exit_code, record.reason) = (None, None, None);
-        (entry.taken, entry.stop_heard) = (false, false);
+        (entry.taken, entry.stop_heard, entry.start_failed) = (false, false, false);
         let (task_id, worker_id) = (record.task_id.clone(), worker.record.worker_id.clone());
         self.note("assigned", json!({ "task_id": task_id, "attempt": attempt, "worker_id": worker_id }));
         self.keep(index);

@@ -225,6 +225,10 @@ impl MasterCore {
         let worker = entry.record.assigned_worker.as_deref().unwrap_or_default();
         match state {
             TaskState::Queued | TaskState::Bound => {}
+            TaskState::Assigned if entry.start_failed => {
+                let reason = entry.record.reason.as_deref().unwrap_or_default();
+                return sentence(format!("its start has failed ({reason}) and is about to be tried again"));
+            }
             TaskState::Assigned => {
                 return sentence(format!(
                     "it is assigned to {worker}, which has not confirmed the start yet"
@@ -234,6 +238,10 @@ impl MasterCore {
             TaskState::Stopping => return sentence(format!("it is being stopped on {worker}")),
             _ => return Why::default(),
         }
+        let pinned_to = entry.record.request.pinned_to.clone();
+        let elsewhere = |worker: &super::WorkerEntry| {
+            pinned_to.as_ref().is_some_and(|pinned| *pinned != worker.record.worker_id)
+        };
         let mut copy = self.cluster.clone();
         let (mut workers, mut fits, mut could) = (Vec::new(), 0, 0);
         for worker in &self.workers {
@@ -248,6 +256,9 @@ impl MasterCore {
                     let placement = placement
                         .unwrap_or_else(|| Placement::single(id, cloudai_schedulers::DeviceSet::EMPTY));
                     match copy.decide(Decision::Assign { task, placement }) {
+                        Err(Refusal::NotAllowed { .. }) if elsewhere(worker) => {
+                            format!("the task is pinned to {}", pinned_to.as_deref().unwrap_or_default())
+                        }
                         Err(refusal) => in_words(&refusal),
                         Ok(()) => {
                             fits += 1;

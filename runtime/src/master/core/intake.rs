@@ -1,15 +1,18 @@
 //! Submissions, cancellations, and results.
 
 use cloudai_schedulers::{
-    Event, FailureReason, FamilyId, Request, ShapeCount, TaskSpec, TaskState, Time, UserId,
+    Duration, Event, FailureReason, FamilyId, Request, ShapeCount, TaskSpec, TaskState, Time, UserId,
 };
 use rand::RngExt as _;
 use serde_json::json;
 
-use super::{Answer, Entry, MasterCore, Problem, RECENT, Report, Ticket};
+use super::{Answer, Entry, MasterCore, Problem, RECENT, Report, Ticket, Timer};
 use crate::master::submission::{constraint_of, duration_of, request_of};
 use crate::record::{ResultRecord, Status, TaskRecord, TaskRequest, cut_logs};
 use crate::store::Write;
+
+/// How long a task waits after its first and second failed start: a registry that is away for a moment must not fail it.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
 /// What a worker says first of an image that is not there: no other worker will find it either.
 const NO_SUCH_IMAGE: &str = "no such image";
@@ -80,7 +83,8 @@ impl MasterCore {
         };
         let id = self.cluster.submit(spec);
         self.named.insert(record.task_id.clone(), record.index);
-        self.tasks.insert(record.index, Entry { record, id, taken: false, stop_heard: false });
+        self.tasks
+            .insert(record.index, Entry { record, id, taken: false, stop_heard: false, start_failed: false });
     }
 
     fn remember_shape(&mut self, request: Request, constraint: cloudai_schedulers::ConstraintId) {
@@ -97,7 +101,7 @@ impl MasterCore {
         let Some(entry) = self.tasks.get_mut(&index) else { return };
         if !entry.record.cancel_requested {
             entry.record.cancel_requested = true;
-            entry.record.reason = Some("cancelled".to_owned());
+            entry.record.reason = None;
             let task = entry.id;
             self.keep(index);
             Self::accepted(self.cluster.apply(Event::Cancelled { task }));
@@ -168,18 +172,21 @@ impl MasterCore {
         let reason = result.reason.clone().unwrap_or_else(|| "the start failed".to_owned());
         let Some(entry) = self.tasks.get_mut(&index) else { return };
         entry.record.failed_starts += 1;
-        let hopeless = entry.record.failed_starts >= self.settings.max_failed_starts;
+        let failed = entry.record.failed_starts;
+        let cancelled = entry.record.cancel_requested;
+        let hopeless = failed >= self.settings.max_failed_starts;
         if state != TaskState::Stopping && (hopeless || reason.starts_with(NO_SUCH_IMAGE)) {
             Self::accepted(self.cluster.apply(Event::Failed { task, attempt, reason: FailureReason::Error }));
             self.finish(index, result);
-        } else if state == TaskState::Stopping && self.is_cancelled(index) {
+        } else if state == TaskState::Stopping && cancelled {
             Self::accepted(self.cluster.apply(Event::Stopped { task, attempt }));
             self.finish(index, ResultRecord { status: Status::Cancelled, ..result });
         } else if state == TaskState::Stopping || state == TaskState::Running {
             self.lose(index, &reason);
         } else {
-            // The cluster avoids this worker from now on.
-            Self::accepted(self.cluster.apply(Event::StartFailed { task, attempt }));
+            entry.start_failed = true;
+            let pause = PAUSES[(failed as usize - 1).min(PAUSES.len() - 1)];
+            self.timers.insert((self.now() + pause, Timer::Retry(index, attempt)));
             self.release(index, &reason, "start_failed");
         }
     }
@@ -194,9 +201,8 @@ impl MasterCore {
         record.completed_at_us =
             Some(result.completed_at_us.clamp(record.started_at_us.unwrap_or(assigned_at), now));
         record.exit_code = record.started_at_us.map(|_| result.exit_code);
-        if result.status != Status::Cancelled || record.reason.is_none() {
-            record.reason.clone_from(&result.reason);
-        }
+        // That somebody cancelled it is its status.
+        record.reason = result.reason.clone().filter(|_| result.status != Status::Cancelled);
         record.assignment = None;
         let result = ResultRecord {
             logs: cut_logs(&result.logs),
@@ -216,6 +222,15 @@ impl MasterCore {
         self.leave_worker(index);
         self.tasks.remove(&index);
         self.named.remove(&task_id);
+    }
+
+    /// The pause after a failed start is over: the task is queued again, and the cluster avoids the worker from now on.
+    pub(super) fn try_again(&mut self, index: u32, attempt: u32) {
+        let Some((task, TaskState::Assigned)) = self.state_of(index) else { return };
+        let Some(entry) = self.tasks.get_mut(&index) else { return };
+        if entry.record.attempt == attempt && std::mem::take(&mut entry.start_failed) {
+            Self::accepted(self.cluster.apply(Event::StartFailed { task, attempt }));
+        }
     }
 
     /// The state of a task in the cluster.

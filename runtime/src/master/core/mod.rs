@@ -82,6 +82,8 @@ enum Timer {
     Stop(u32, u32),
     /// A worker may have fallen silent.
     Silence(usize),
+    /// A task whose start has failed may be tried again.
+    Retry(u32, u32),
 }
 
 /// A task that has not ended.
@@ -93,6 +95,9 @@ struct Entry {
     taken: bool,
     /// The worker is known to be stopping it.
     stop_heard: bool,
+    /// The start of the current attempt has failed, and its record says so; in the cluster it stays assigned until it is time to
+    /// try again.
+    start_failed: bool,
 }
 
 /// A worker, also one that is gone.
@@ -262,6 +267,7 @@ impl MasterCore {
                 Timer::Assign(index, attempt) => self.assign_again(index, attempt),
                 Timer::Stop(index, attempt) => self.stop_again(index, attempt),
                 Timer::Silence(worker) => self.check_silence(worker),
+                Timer::Retry(index, attempt) => self.try_again(index, attempt),
             }
             self.carry_out();
         }

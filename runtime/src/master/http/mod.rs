@@ -12,7 +12,8 @@ mod telemetry;
 
 use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -111,6 +112,20 @@ async fn unknown(uri: Uri) -> Failure {
 
 async fn wrong_method(method: axum::http::Method, uri: Uri) -> Failure {
     Failure(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
+}
+
+/// The id in a path.
+struct Id(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let Path(id) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Failure(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+        Ok(Self(id))
+    }
 }
 
 /// An error, as it is answered.

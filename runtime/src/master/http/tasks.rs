@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Path, Query, State as Extracted};
+use axum::extract::{Query, State as Extracted};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use cloudai_proto::v1;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::super::clients::{ClientError, check_all, limit_of, status_named};
 use super::super::core::{Problem, TaskView};
 use super::super::submission::Submission;
-use super::{Failure, State};
+use super::{Failure, Id, State};
 use crate::record::{ResultRecord, TaskRecord, UnixMicros};
 use crate::store::Filter;
 
@@ -43,6 +43,7 @@ fn document(view: &TaskView) -> Value {
         "env": request.env,
         "on_disconnect": request.on_disconnect,
         "worker_id": request.pinned_to,
+        "emulated_s": request.emulated_s,
         "status": record.status,
         "stopping": view.stopping,
         "assigned_worker": record.assigned_worker,
@@ -124,21 +125,21 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     Extracted(state): Extracted<State>,
-    Path(task_id): Path<String>,
+    Id(task_id): Id,
 ) -> Result<Json<Value>, Failure> {
     Ok(Json(document(&state.master.find(&task_id).await?)))
 }
 
 pub(super) async fn cancel(
     Extracted(state): Extracted<State>,
-    Path(task_id): Path<String>,
+    Id(task_id): Id,
 ) -> Result<Json<Value>, Failure> {
     Ok(Json(document(&state.master.cancel(&task_id).await?)))
 }
 
 pub(super) async fn result(
     Extracted(state): Extracted<State>,
-    Path(task_id): Path<String>,
+    Id(task_id): Id,
 ) -> Result<Json<Value>, Failure> {
     match state.master.shared.store.result(&task_id).await.map_err(ClientError::from)? {
         Some(result) => Ok(Json(result_document(&result))),
@@ -150,10 +151,7 @@ pub(super) async fn result(
     }
 }
 
-pub(super) async fn why(
-    Extracted(state): Extracted<State>,
-    Path(task_id): Path<String>,
-) -> Result<Json<Value>, Failure> {
+pub(super) async fn why(Extracted(state): Extracted<State>, Id(task_id): Id) -> Result<Json<Value>, Failure> {
     let why = state.master.why(&task_id).await?;
     let refusal = |worker: &super::super::core::WorkerRefusal| json!({ "worker_id": worker.worker_id, "reason": worker.reason });
     let workers: Value = why.workers.iter().map(refusal).collect();
@@ -172,7 +170,7 @@ pub(super) struct LogsQuery {
 
 pub(super) async fn logs(
     Extracted(state): Extracted<State>,
-    Path(task_id): Path<String>,
+    Id(task_id): Id,
     query: Result<Query<LogsQuery>, QueryRejection>,
 ) -> Result<impl IntoResponse, Failure> {
     let Query(query) = query.map_err(|rejection| bad(rejection.body_text()))?;

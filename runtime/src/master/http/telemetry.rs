@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::State as Extracted;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Path, State as Extracted};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
@@ -14,7 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::super::clients::ClientError;
 use super::super::core::{Problem, WorkerView};
 use super::super::shell::Master;
-use super::{Failure, State};
+use super::{Failure, Id, State};
 
 /// How often a client is asked whether it is still there.
 const PING: Duration = Duration::from_secs(20);
@@ -108,7 +108,7 @@ async fn find(master: &Master, worker_id: &str) -> Result<WorkerView, ClientErro
 
 pub(super) async fn one(
     Extracted(state): Extracted<State>,
-    Path(worker_id): Path<String>,
+    Id(worker_id): Id,
 ) -> Result<Json<Value>, Failure> {
     Ok(Json(telemetry(&find(&state.master, &worker_id).await?)))
 }
@@ -130,7 +130,7 @@ pub(super) async fn watch_all(
 
 pub(super) async fn watch_one(
     Extracted(state): Extracted<State>,
-    Path(worker_id): Path<String>,
+    Id(worker_id): Id,
     requested: Upgrade,
 ) -> Result<Response, Failure> {
     let requested = upgrade(requested)?;

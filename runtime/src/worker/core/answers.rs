@@ -63,7 +63,7 @@ impl WorkerCore {
         let asked = micros(ack.heartbeat_interval_s);
         self.heartbeat_interval_us = match asked {
             ..=0 => self.settings.heartbeat_interval_us,
-            asked => asked.min(self.settings.heartbeat_interval_us),
+            asked => asked,
         };
         self.heartbeat_due_us = now.boot_us;
         self.heartbeat_in_flight = false;

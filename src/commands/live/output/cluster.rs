@@ -9,7 +9,8 @@ use super::{Paint, Style, state_paint};
 
 fn share(used: f64, total: f64) -> String {
     // Of much, a fraction says little.
-    let short = |value: f64| amount(if value >= 100.0 { value.round() } else { value });
+    let short =
+        |value: f64| amount(if value >= 100.0 { value.round() } else { (value * 10.0).round() / 10.0 });
     if total > 0.0 { format!("{}/{}", short(used), short(total)) } else { String::new() }
 }
 
@@ -26,10 +27,10 @@ pub(crate) fn workers(workers: &[v1::WorkerRecord], style: Style) -> String {
     let mut table = Table::new(&[
         Column::new("WORKER").least(8),
         Column::new("STATE"),
-        Column::new("ADDRESS").least(12).rank(4),
+        Column::new("ADDRESS").least(12).rank(1),
         Column::number("CPU"),
-        Column::number("MEMORY GB").rank(1),
-        Column::number("GPU").rank(2),
+        Column::number("MEM GB").rank(2),
+        Column::number("GPU").rank(3),
         Column::number("TASKS"),
         Column::new("RUNS"),
         Column::number("HEARTBEAT"),
@@ -76,7 +77,7 @@ pub(crate) fn results(results: &[v1::ResultRecord], style: Style) -> String {
         return "No results.\n".to_owned();
     }
     let mut table = Table::new(&[
-        Column::new("TASK").least(16),
+        Column::new("TASK"),
         Column::new("STATUS"),
         Column::number("EXIT"),
         Column::new("WORKER").least(6).rank(1),

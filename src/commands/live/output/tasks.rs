@@ -48,13 +48,14 @@ pub(crate) fn list(tasks: &[v1::TaskRecord], style: Style) -> String {
         return "No tasks.\n".to_owned();
     }
     let mut table = Table::new(&[
-        Column::new("TASK").least(16),
+        // Its id is what every other command asks for.
+        Column::new("TASK"),
         Column::new("NAME").least(8).rank(2),
         Column::new("STATUS"),
-        Column::new("IMAGE").least(8),
-        Column::number("CPU").rank(3),
-        Column::number("GB").rank(4),
-        Column::number("GPU").rank(5),
+        Column::new("IMAGE").least(8).rank(3),
+        Column::number("CPU").rank(4),
+        Column::number("GB").rank(5),
+        Column::number("GPU").rank(6),
         Column::new("WORKER").least(6).rank(1),
         Column::number("SINCE"),
     ]);

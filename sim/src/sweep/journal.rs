@@ -146,12 +146,23 @@ impl Journal {
     /// Opens or creates a journal. What stands behind its last whole line is cut off.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
-        let length = file.metadata()?.len();
-        let whole = whole_lines(&mut file, length)?;
-        if whole < length {
+        if let Some(whole) = whole_lines(&mut file)? {
             file.set_len(whole)?;
         }
         Ok(Self { file, synced: Instant::now() })
+    }
+
+    /// The same to a journal that nothing is appended to, if it is there. One that is whole is only read.
+    pub(super) fn mend(path: &Path) -> io::Result<()> {
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        match whole_lines(&mut file)? {
+            Some(whole) => OpenOptions::new().write(true).open(path)?.set_len(whole),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn append(&mut self, line: &str) -> io::Result<()> {
@@ -168,9 +179,10 @@ impl Journal {
     }
 }
 
-/// The bytes up to the end of the last line that has one.
-fn whole_lines(file: &mut File, length: u64) -> io::Result<u64> {
+/// The bytes up to the end of the last line that has one, if there is something behind it.
+fn whole_lines(file: &mut File) -> io::Result<Option<u64>> {
     const BLOCK: u64 = 1 << 12;
+    let length = file.metadata()?.len();
     let mut end = length;
     while end > 0 {
         let start = end.saturating_sub(BLOCK);
@@ -178,11 +190,12 @@ fn whole_lines(file: &mut File, length: u64) -> io::Result<u64> {
         file.seek(SeekFrom::Start(start))?;
         file.take(end - start).read_to_end(&mut block)?;
         if let Some(last) = block.iter().rposition(|&byte| byte == b'\n') {
-            return Ok(start + last as u64 + 1);
+            end = start + last as u64 + 1;
+            break;
         }
         end = start;
     }
-    Ok(0)
+    Ok((end < length).then_some(end))
 }
 
 #[cfg(test)]
@@ -232,10 +245,16 @@ mod tests {
             let length = found.read(&path, 0).unwrap();
             assert_eq!(found.cells.len(), 2, "{cut}");
             assert_eq!(found.dropped, u64::from(cut > length as usize), "{cut}");
+            Journal::mend(&path).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), all[..2].concat(), "{cut}");
+            std::fs::write(&path, &whole[..cut]).unwrap();
             let mut journal = Journal::open(&path).unwrap();
             journal.append(&all[2]).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), whole, "{cut}");
         }
+        let none = folder.path().join("none.jsonl");
+        Journal::mend(&none).unwrap();
+        assert!(!none.exists());
     }
 
     #[test]

@@ -173,11 +173,13 @@ impl<'a> Sweep<'a> {
         registry: &Registry,
         options: &Options<'_>,
     ) -> Result<(), SweepError> {
-        if cells.is_empty() {
-            return Ok(());
-        }
         let path = self.place.journal();
-        let journal = Journal::open(&path).map_err(|source| SweepError::io(&path, "write", source))?;
+        let failed = |source| SweepError::io(&path, "write", source);
+        if cells.is_empty() {
+            // A line that was torn after all cells had ended would stand there, and be told of, for ever.
+            return Journal::mend(&path).map_err(failed);
+        }
+        let journal = Journal::open(&path).map_err(failed)?;
         let limit = options.memory_mib.or(self.plan.memory_mib).unwrap_or(MEMORY_MIB) << 20;
         let run = Run {
             plan: self.plan,
@@ -193,7 +195,7 @@ impl<'a> Sweep<'a> {
         let pool = pool.map_err(|error| SweepError::io(&path, "run", std::io::Error::other(error)))?;
         pool.broadcast(|_| run.work());
         let mut records = run.records.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let synced = records.journal.sync().map_err(|source| SweepError::io(&path, "write", source));
+        let synced = records.journal.sync().map_err(failed);
         self.found.cells.extend(records.cells);
         records.error.map_or(synced, Err)
     }
@@ -400,4 +402,53 @@ fn count_down(counts: &mut HashMap<usize, usize>, key: usize) -> bool {
         *count
     });
     left == Some(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sweep::Design;
+
+    const EXPERIMENT: &str = "
+        strategies = ['fcfs', 'easy']
+        seeds = '0..3'
+        [[scenarios]]
+        preset = 'uniform'
+        tasks = 20
+        workers = 2
+    ";
+
+    /// Whatever a kill has left of the journal, the rest comes to the same table, and each cell stands in the journal once.
+    #[test]
+    fn a_journal_that_ends_anywhere_is_gone_on_with() {
+        let (registry, file) = (Registry::builtin(), Path::new("e.toml"));
+        let plan = Plan::new(Design::parse(EXPERIMENT, file, &registry).unwrap(), file, &registry).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, results) = (folder.path().join("journal.jsonl"), folder.path().join("results.csv"));
+        let go_on = || {
+            let mut sweep = Sweep::open(&plan, folder.path(), None, false).unwrap();
+            sweep.run(&registry, &Options::default()).unwrap();
+            let status = sweep.status();
+            sweep.finish().unwrap().unwrap();
+            (status, std::fs::read_to_string(&results).unwrap())
+        };
+        let calm = go_on().1;
+        let whole = std::fs::read(&journal).unwrap();
+        let ends: Vec<usize> = (1..=whole.len()).filter(|&end| whole[end - 1] == b'\n').collect();
+        assert_eq!(ends.len(), plan.cells.len());
+        let cuts = ends.iter().flat_map(|end| [end - 1, *end]).chain((0..whole.len()).step_by(211));
+        for cut in cuts {
+            for tail in ["", "0123456789abcdef {\"key\":\"77"] {
+                std::fs::write(&journal, [&whole[..cut], tail.as_bytes()].concat()).unwrap();
+                let (before, after) = (go_on(), go_on());
+                let kept = ends.iter().filter(|&&end| end <= cut).count();
+                let torn = !(tail.is_empty() && (cut == 0 || ends.contains(&cut)));
+                assert_eq!((before.0.kept, before.0.dropped), (kept, u64::from(torn)), "{cut} {tail:?}");
+                assert_eq!((before.1, after.1), (calm.clone(), calm.clone()), "{cut} {tail:?}");
+                assert_eq!((after.0.left, after.0.dropped), (0, 0), "{cut} {tail:?}");
+                let text = std::fs::read_to_string(&journal).unwrap();
+                assert_eq!(text.lines().count(), plan.cells.len(), "{cut} {tail:?}");
+            }
+        }
+    }
 }

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::objective::{METRICS, Objective};
 use super::space::{Dimension, Domain, Scale, Space};
-use crate::sweep::design::Parser;
+use crate::sweep::design::parser::Parser;
 use crate::sweep::design::reader::{Entry, Reader, Scalar};
 use crate::sweep::{Axes, Design, ScenarioDesign};
 

@@ -228,16 +228,17 @@ pub struct ResultRecord {
     pub peak_memory_mib: f64,
 }
 
-/// Something that happened, for an export of the run: written in order and never changed.
+/// What has happened in one step of the master, for an export of the run: written in order and never changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JournalEntry {
     /// Grows by one with every entry of a cluster.
     pub seq: u64,
     /// When.
     pub at_us: UnixMicros,
-    /// assigned, started, ended, lost, worker_joined, worker_lost, strategy, ...
+    /// step.
     pub kind: String,
-    /// The rest, as a JSON object.
+    /// What happened, in order: JSON objects, whose `event` is assigned, started, ended, start_failed, lost, worker_joined,
+    /// worker_silent, worker_returned, worker_lost, worker_forgotten, drain or strategy.
     pub data: serde_json::Value,
 }
 

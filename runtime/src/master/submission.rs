@@ -295,8 +295,8 @@ fn check_image(image: &str) -> Result<(), Refused> {
     }
     let mut parts = path.split('/').peekable();
     let host = parts.next_if(|first| first.contains(['.', ':']) || *first == "localhost");
-    if let Some(host) = host {
-        let (host, port) = host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port)));
+    if let Some(first) = host {
+        let (host, port) = first.split_once(':').map_or((first, None), |(host, port)| (host, Some(port)));
         let label =
             |label: &str| !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         let fits = host.split('.').all(label);
@@ -305,7 +305,7 @@ fn check_image(image: &str) -> Result<(), Refused> {
         if !alone && (!fits || port.is_some_and(|port| port.parse::<u16>().is_err())) {
             return wrong("a registry as HOST or HOST:PORT before the first '/'");
         }
-        if alone && !is_component(host) {
+        if alone && !is_component(first) {
             return wrong(COMPONENTS);
         }
     }

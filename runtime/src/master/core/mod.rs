@@ -171,6 +171,8 @@ pub struct MasterCore {
     ended: Ended,
     out: Step,
     effects: Vec<Effect>,
+    /// What the journal is to have of this step.
+    notes: Vec<serde_json::Value>,
 }
 
 impl std::fmt::Debug for MasterCore {
@@ -202,6 +204,7 @@ impl MasterCore {
         for question in questions {
             self.take(question);
         }
+        self.write_journal();
         std::mem::take(&mut self.out)
     }
 
@@ -333,9 +336,19 @@ impl MasterCore {
         self.reply(ticket, Answer::Problem(problem));
     }
 
-    /// Writes the journal.
-    fn note(&mut self, kind: &str, data: serde_json::Value) {
-        let entry = JournalEntry { seq: self.next_seq, at_us: self.now_us(), kind: kind.to_owned(), data };
+    /// Takes something down for the journal.
+    fn note(&mut self, event: &str, mut data: serde_json::Value) {
+        data["event"] = event.into();
+        self.notes.push(data);
+    }
+
+    /// Writes the journal: what has happened in a step, its pass included, is one entry, so that a replay can repeat the pass.
+    fn write_journal(&mut self) {
+        if self.notes.is_empty() {
+            return;
+        }
+        let data = std::mem::take(&mut self.notes).into();
+        let entry = JournalEntry { seq: self.next_seq, at_us: self.now_us(), kind: "step".to_owned(), data };
         self.next_seq += 1;
         self.out.writes.push(Write::Journal(entry));
     }

@@ -67,6 +67,7 @@ impl MasterCore {
             },
             out: Step::default(),
             effects: Vec::new(),
+            notes: Vec::new(),
         };
         core.restore_workers(&snapshot, now);
         core.restore_tasks(snapshot.alive, now)?;
@@ -80,6 +81,7 @@ impl MasterCore {
         core.say_again();
         core.pass();
         core.cluster.end_instant();
+        core.write_journal();
         let first = std::mem::take(&mut core.out);
         Ok((core, first))
     }

@@ -11,7 +11,7 @@ fn plain(cpu_cores: f64) -> TaskRequest {
 #[test]
 fn a_task_is_placed_and_its_end_is_kept() {
     let mut world = World::new(1, 1, Trouble::NONE, "fcfs");
-    world.run(5);
+    world.run(12);
     world.submit(vec![plain(1.0)]);
     world.run(200);
     let task = world.task(&world.acknowledged[0].clone()).clone();
@@ -32,7 +32,7 @@ fn a_task_that_fits_nowhere_waits() {
 #[test]
 fn a_pinned_task_runs_on_its_worker_only() {
     let mut world = World::new(1, 3, Trouble::NONE, "first_fit");
-    world.run(5);
+    world.run(12);
     world.submit(vec![TaskRequest { pinned_to: Some("w2".to_owned()), ..plain(1.0) }; 5]);
     world.run(1000);
     for task_id in &world.acknowledged {
@@ -43,7 +43,7 @@ fn a_pinned_task_runs_on_its_worker_only() {
 #[test]
 fn what_a_worker_took_along_is_started_elsewhere_once_its_lease_is_over() {
     let mut world = World::new(4, 2, Trouble::NONE, "first_fit");
-    world.run(5);
+    world.run(12);
     world.submit(vec![plain(1.0)]);
     world.run(1);
     world.cut_off(0, true);
@@ -58,7 +58,7 @@ fn what_a_worker_took_along_is_started_elsewhere_once_its_lease_is_over() {
 #[test]
 fn a_master_that_is_killed_at_once_goes_on_with_the_same_attempts() {
     let mut world = World::new(2, 2, Trouble::NONE, "first_fit");
-    world.run(5);
+    world.run(12);
     world.submit(vec![plain(1.0), plain(1.0), plain(1.0)]);
     world.run(3);
     world.kill_master();

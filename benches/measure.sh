@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures what the tables of README.md and docs/benchmarks.md state, with notes on the machine, as Markdown on stdout:
 #
-#   benches/measure.sh [engine] [fit] [whole] [sweep] [inflation] > benches/results/DATE.md
+#   benches/measure.sh [engine] [fit] [whole] [sweep] [inflation] [live] > benches/results/DATE.md
 #
 # Without a word all of them (half an hour on two cores). Leave the machine alone meanwhile; what shares its caches shows.
 set -euo pipefail
@@ -31,6 +31,14 @@ fi
 if wanted fit; then
     section "cargo bench --bench fit"
     cargo bench -q --bench fit -- --rounds 2
+    close
+fi
+if wanted live; then
+    section "cargo bench --bench live"
+    cargo bench -q --bench live
+    if [ -n "${MONGO_URI-}" ]; then
+        cargo bench -q --bench live -- --mongo "$MONGO_URI"
+    fi
     close
 fi
 if wanted whole || wanted sweep || wanted inflation; then

@@ -40,7 +40,6 @@ fn lines_from_a_pipe_need_no_terminal() {
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), "careful\n"), "{}", ran.out);
     for text in [
         "task-1  pending\n",
-        "task-1  running on w1\n",
         "one\ncareful\ntwo\ntask-1  completed on w1\n",
         "TASK    NAME   STATUS",
         "gpu-7  registered at 10.0.0.7:50052\n",

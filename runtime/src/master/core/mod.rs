@@ -116,6 +116,8 @@ struct WorkerEntry {
     /// It has sent a heartbeat in its present session, so it knows that it is in it: an assignment that overtakes the answer to
     /// its registration would find it between two sessions.
     settled: bool,
+    /// When its silence is looked at next.
+    looked_at: Option<Time>,
     /// What it said last.
     beat: Option<Beat>,
     /// Indexes of the tasks that are assigned to it.

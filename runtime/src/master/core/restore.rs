@@ -98,6 +98,7 @@ impl MasterCore {
                 contact: now,
                 open: known,
                 settled: known,
+                looked_at: None,
                 beat: None,
                 tasks: BTreeSet::new(),
             });

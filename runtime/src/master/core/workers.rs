@@ -114,6 +114,7 @@ impl MasterCore {
             contact: self.now(),
             open: false,
             settled: false,
+            looked_at: None,
             beat: None,
             tasks: std::collections::BTreeSet::new(),
         });
@@ -198,7 +199,15 @@ impl MasterCore {
     /// Sees to a worker again when it may have fallen silent.
     pub(super) fn watch(&mut self, place: usize) {
         let contact = self.workers[place].contact;
-        self.timers.insert((contact + self.settings.inactive_after, Timer::Silence(place)));
+        self.look_at(place, contact + self.settings.inactive_after);
+    }
+
+    /// Has one timer for each worker: one that comes back has been waited for, perhaps for long.
+    fn look_at(&mut self, place: usize, at: Time) {
+        if let Some(before) = self.workers[place].looked_at.replace(at) {
+            self.timers.remove(&(before, Timer::Silence(place)));
+        }
+        self.timers.insert((at, Timer::Silence(place)));
     }
 
     pub(super) fn check_silence(&mut self, place: usize) {
@@ -216,7 +225,7 @@ impl MasterCore {
             self.keep_worker(place);
         }
         if now < lost_at {
-            self.timers.insert((lost_at, Timer::Silence(place)));
+            self.look_at(place, lost_at);
         } else if self.workers[place].open {
             self.expire(place);
         }

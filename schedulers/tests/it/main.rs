@@ -15,6 +15,7 @@ mod dependencies;
 mod devices;
 mod driver;
 mod finders;
+mod fits;
 mod gangs;
 mod in_flight;
 mod keys;

@@ -249,6 +249,16 @@ fn las_lets_a_task_run_until_it_has_had_its_share() {
 }
 
 #[test]
+fn las_wakes_for_what_the_same_pass_has_started() {
+    // Nothing else happens until a has had its share.
+    let spec = format!("las(first_queue_h={},promote=0)", 10.0 / 3600.0);
+    for (latency, expected) in [("0", "a.1 w0 0-10 preempted"), ("2", "a.1 w0 2-12 preempted")] {
+        let case = case(ONE, &["0 30 1 0", "0 30 1 0"]).set("checkpoint", "true");
+        assert_eq!(case.set("startup_latency_s", latency).run(&spec).shown()[0], expected);
+    }
+}
+
+#[test]
 fn las_counts_service_by_size() {
     // Four cores: a, of four, has had 40 core seconds at 10; b, of two, would have at 20.
     let spec = format!("las(first_queue_h={},promote=0)", 40.0 / 3600.0);

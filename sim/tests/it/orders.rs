@@ -29,3 +29,23 @@ fn scores_that_tie_leave_the_order_of_the_queue() {
     let shown = Case::new(ONE, &rows).run("queue(order=unicef)").shown();
     assert_eq!(shown[1..], ["b.1 w0 10-13 completed", "c.1 w0 13-16 completed"]);
 }
+
+#[test]
+fn users_who_are_even_stay_so_whenever_their_shares_are_summed_up() {
+    // z asks for nothing, so that its end makes no difference to its user but an instant at which past use is summed up.
+    for end in ["1.3", "2.7", "3.3", "4.9", "7.1"] {
+        for user in ["u", "v"] {
+            let z = format!("z 0 {end} 0 0 {user}");
+            let rows = [
+                "arrival_s duration_s cpu_cores memory_gb user_id",
+                "a 0 10 1 1 u",
+                "b 0 10 1 1 v",
+                &z,
+                "d 12 5 2 1 v",
+                "c 12 5 2 1 u",
+            ];
+            let outcome = Case::new(POOL, &rows).run("queue(order=fair_share)");
+            assert_eq!(outcome.last("c").wait, Some(0), "{z}: of two that are even the first user");
+        }
+    }
+}

@@ -163,6 +163,20 @@ fn a_mean_run_time_is_over_all_workers() {
 }
 
 #[test]
+fn the_critical_path_goes_where_most_of_it_fits() {
+    let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu,speed\n\
+                   w0,1,64,1000,0,2\nw1,2,64,1000,0,1\n";
+    let files = [
+        ("workers.csv", workers),
+        ("tasks.csv", "task_id,arrival_s,duration_s,cpu_cores\na,0,10,1\nb,0,10,2\n"),
+        ("edges.csv", "from_task,to_task,transfer_s\na,b,1\n"),
+    ];
+    // w0 would run a in half the time, and cannot hold b.
+    let outcome = Case::of(&files).set("estimates", "exact").run("cpop");
+    assert_eq!(schedule_of(&outcome), ["a w1 0-10", "b w1 10-20"]);
+}
+
+#[test]
 fn plans_count_the_start_up_latency() {
     let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu,speed\n\
                    w0,1,64,1000,0,1\nw1,1,64,1000,0,0.4\n";

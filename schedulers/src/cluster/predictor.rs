@@ -138,6 +138,7 @@ mod tests {
         assert_eq!(predictor.predict(&task(1, 1)), Duration::from_secs(30), "the last two");
         predictor.learn(&task(2, 1), Duration::from_secs(100));
         assert_eq!(predictor.predict(&task(3, 1)), Duration::from_secs(70), "the user's last two");
+        assert_eq!(predictor.predict(&task(1, 1)), Duration::from_secs(30), "still the family's");
         predictor.learn(&task(4, 2), Duration::from_secs(4));
         assert_eq!(predictor.predict(&task(5, 7)), Duration::from_secs(52), "anybody's last two");
     }

@@ -3,7 +3,7 @@
 use cloudai_schedulers::{DeviceSet, Part, Placement, Refusal, SchedulingContext, WorkerId};
 
 use crate::driver::Driver;
-use crate::support::{FirstFit, Pass, at, job, worker};
+use crate::support::{FirstFit, Pass, at, config, job, secs, worker};
 
 fn part(worker: u32, replicas: u32, devices: u64) -> Part {
     Part { worker: WorkerId(worker), replicas, devices: DeviceSet(devices) }
@@ -55,6 +55,17 @@ fn whole_devices_of_a_gang_and_its_slowest_part() {
         }
     });
     assert_eq!(driver.run(&mut strategy).unwrap(), ["0.1 w0 0-20 completed"]);
+}
+
+#[test]
+fn the_expected_end_of_a_gang_counts_the_start_up_latency() {
+    let config = config(|config| config.startup_latency = secs(3));
+    let mut driver = Driver::with_config(config, vec![worker(1, 0); 2], &[job(0, 0, 10, 1).replicas(2)]);
+    let mut strategy = Pass(|cx: &mut SchedulingContext<'_>| {
+        FirstFit.schedule_on(cx);
+        assert!(cx.view().running().iter().all(|&(end, _)| end == at(13)));
+    });
+    assert_eq!(driver.run(&mut strategy).unwrap(), ["0.1 w0 3-13 completed"]);
 }
 
 #[test]

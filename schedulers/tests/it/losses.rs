@@ -1,8 +1,8 @@
 //! Attempts that are lost with their workers: gangs above all, retries, and progress that is saved.
 
 use cloudai_schedulers::{
-    Checkpoints, Cluster, ClusterEvent, Decision, DeviceSet, Effect, Event, EventError, Part, Placement,
-    TaskId, TaskState, Time, WorkerId, WorkerState, invariants,
+    Checkpoints, Cluster, ClusterEvent, Decision, DeviceSet, Effect, Event, EventError, FailureReason, Part,
+    Placement, TaskId, TaskState, Time, WorkerId, WorkerState, invariants,
 };
 
 use crate::driver::Driver;
@@ -177,6 +177,71 @@ fn what_is_saved_need_not_be_done_again() {
     let tenant = cluster.submit(job(2, 27, 5, 1).spec);
     assert_eq!(tenant.slot(), task.slot());
     assert_eq!(cluster.view().saved(tenant), secs(0), "the next tenant of the slot has saved nothing");
+}
+
+#[test]
+fn a_loss_keeps_what_was_saved_before() {
+    let mut cluster = Cluster::new(config(|_| ()), vec![worker(1, 0); 2]).unwrap();
+    let task = cluster.submit(job(0, 0, 30, 1).spec);
+    cluster.apply(Event::Saved { task, work: secs(20) }).unwrap();
+    let placement = Placement::single(WorkerId(0), DeviceSet::EMPTY);
+    cluster.decide(Decision::Assign { task, placement }).unwrap();
+    lose(&mut cluster, 0);
+    assert_eq!(cluster.view().saved(task), secs(20));
+}
+
+#[test]
+fn tasks_are_lost_in_the_order_of_their_indices() {
+    let mut cluster = Cluster::new(config(|_| ()), vec![worker(3, 0)]).unwrap();
+    // The later ones end earlier.
+    let tasks = [30, 20, 10].into_iter().zip(0u32..);
+    let tasks: Vec<TaskId> = tasks.map(|(run, index)| cluster.submit(job(index, 0, run, 1).spec)).collect();
+    for &task in tasks.iter().rev() {
+        let placement = Placement::single(WorkerId(0), DeviceSet::EMPTY);
+        cluster.decide(Decision::Assign { task, placement }).unwrap();
+    }
+    effects(&mut cluster);
+    let lost = lose(&mut cluster, 0);
+    let lost: Vec<TaskId> = lost
+        .iter()
+        .filter_map(|effect| if let Effect::AttemptLost { task, .. } = effect { Some(*task) } else { None })
+        .collect();
+    assert_eq!(lost, tasks);
+}
+
+#[test]
+fn a_run_teaches_how_much_work_it_was() {
+    let checkpoints = Checkpoints { interval: secs(10), overhead: secs(1), restart: secs(4) };
+    let config = config(|config| config.checkpoints = Some(checkpoints));
+    let mut cluster = Cluster::new(config, vec![worker(1, 0)]).unwrap();
+    let unknown = |index| {
+        let mut spec = job(index, 0, 0, 1).spec;
+        spec.estimate = None;
+        spec
+    };
+    let first = cluster.submit(unknown(0));
+    let next = cluster.submit(unknown(1));
+    let run = |cluster: &mut Cluster, task: TaskId, until: u64| {
+        let placement = Placement::single(WorkerId(0), DeviceSet::EMPTY);
+        cluster.decide(Decision::Assign { task, placement }).unwrap();
+        cluster.apply(Event::Started { task, attempt: 1 }).unwrap();
+        cluster.advance(at(until)).unwrap();
+    };
+    // 25 s of work with two pauses.
+    run(&mut cluster, first, 27);
+    cluster.apply(Event::Completed { task: first, attempt: 1 }).unwrap();
+    assert_eq!(cluster.view().predicted_nominal(next), secs(25));
+    // One that is cut at its limit had as much to do at least; one with an error of its own says nothing.
+    let third = cluster.submit(unknown(2));
+    run(&mut cluster, next, 27 + 16);
+    let reason = FailureReason::TimeLimit;
+    cluster.apply(Event::Failed { task: next, attempt: 1, reason }).unwrap();
+    assert_eq!(cluster.view().predicted_nominal(third), secs(20), "25 s and 15 s");
+    let last = cluster.submit(unknown(3));
+    run(&mut cluster, third, 27 + 16 + 3);
+    let reason = FailureReason::Error;
+    cluster.apply(Event::Failed { task: third, attempt: 1, reason }).unwrap();
+    assert_eq!(cluster.view().predicted_nominal(last), secs(20));
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn profile(shapes: &[(u64, u64, u64)]) -> WorkloadProfile {
 }
 
 /// Where the rule puts tasks that arrive one after the other and stay: `worker:device,device`, or `-`.
-fn places(
+pub(crate) fn places(
     rule: impl PlacementRule + 'static,
     workers: Vec<WorkerSpec>,
     profile: &WorkloadProfile,
@@ -60,7 +60,7 @@ fn places(
 }
 
 /// Jobs that stay, of (milli-cores, milli-GPU).
-fn jobs(shapes: &[(u64, u64)]) -> Vec<Job> {
+pub(crate) fn jobs(shapes: &[(u64, u64)]) -> Vec<Job> {
     (0u32..)
         .zip(shapes)
         .map(|(index, &(cpu_milli, milli))| {
@@ -71,7 +71,7 @@ fn jobs(shapes: &[(u64, u64)]) -> Vec<Job> {
         .collect()
 }
 
-fn nothing() -> WorkloadProfile {
+pub(crate) fn nothing() -> WorkloadProfile {
     WorkloadProfile::default()
 }
 
@@ -81,6 +81,16 @@ fn dot_product_goes_where_the_product_is_least_in_whole_points() {
     let workers = vec![worker(128, 8), worker(64, 8), worker(63, 8)];
     // Then the second has 32 cores and 7 devices, d = 0.0625 + 0.109, 91 points, and goes on winning.
     assert_eq!(places(Scored::new(DotProduct), workers, &nothing(), &jobs(&[(32_000, 1000); 2])), "1:0 1:1");
+}
+
+#[test]
+fn dot_product_counts_what_is_left_before_the_task_starts() {
+    // With 64 cores 87.5 points, with 60 cores 87.9: as many whole ones. Less the task itself it would be 90.6 and 91.02.
+    let workers = vec![worker(64, 8), worker(60, 8)];
+    assert_eq!(places(Scored::new(DotProduct), workers, &nothing(), &jobs(&[(32_000, 1000)])), "0:0");
+    // The GPUs count: 8 of 8 devices left against 2.
+    let workers = vec![worker(8, 8), worker(8, 2)];
+    assert_eq!(places(Scored::new(DotProduct), workers, &nothing(), &jobs(&[(0, 1000)])), "1:0");
 }
 
 #[test]
@@ -104,6 +114,19 @@ fn tetris_aligns_with_what_a_worker_has_most_of() {
 }
 
 #[test]
+fn tetris_aligns_memory_and_gpus_too() {
+    let mut workers = vec![worker(8, 0), worker(8, 0)];
+    workers[1].capacity.memory_mib = 1000;
+    let mut stream = jobs(&[(1000, 0)]);
+    stream[0].spec.request.memory_mib = 500;
+    // Half of the memory against 500 of 65536.
+    assert_eq!(places(Scored::new(Tetris), workers, &nothing(), &stream), "1:");
+    // Half of the devices against a quarter.
+    let workers = vec![worker(8, 4), worker(8, 2)];
+    assert_eq!(places(Scored::new(Tetris), workers, &nothing(), &jobs(&[(1000, 1000)])), "1:0");
+}
+
+#[test]
 fn gpu_packing_takes_occupied_devices_then_occupied_workers_then_empty_ones() {
     let workers = || vec![worker(8, 4), worker(8, 2)];
     let packed =
@@ -116,6 +139,14 @@ fn gpu_packing_takes_occupied_devices_then_occupied_workers_then_empty_ones() {
     assert_eq!(packed(&[(0, 800), (0, 300), (0, 200)]), "1:0 1:1 1:0");
     // Without GPU all are equal.
     assert_eq!(packed(&[(0, 500), (1000, 0)]), "1:0 0:");
+    // The fuller one of two workers: 100 - 7 and 100 - 2.
+    let two = vec![worker(8, 1), worker(8, 1)];
+    let stream = jobs(&[(0, 300), (0, 800), (0, 200)]);
+    assert_eq!(places(Scored::new(GpuPacking), two, &nothing(), &stream), "0:0 1:0 1:0");
+    // 0.75 and 0.72 left: 100 - 7 both.
+    let two = vec![worker(1, 1), worker(1, 1)];
+    let stream = jobs(&[(1000, 250), (1000, 280), (0, 100)]);
+    assert_eq!(places(Scored::new(GpuPacking), two, &nothing(), &stream), "0:0 1:0 0:0");
 }
 
 #[test]
@@ -138,6 +169,18 @@ fn gpu_clustering_prefers_mixed_workers_with_the_class_to_empty_ones_and_those_t
     assert_eq!(placed, "0:0 0:1 0:0 1:0,1 1:2,3");
 }
 
+#[test]
+fn gpu_clustering_prefers_pure_workers_to_mixed_ones_and_fuller_ones_to_emptier() {
+    // The first two fit on w0 alone, and take all of its cores; the third fits on w1 alone.
+    let workers = vec![worker(4, 4), worker(1, 4)];
+    let stream = jobs(&[(2000, 500), (2000, 1000), (1000, 500), (0, 300)]);
+    // 0.3: 50 + 17 points on w0, 75 + 14 on w1.
+    assert_eq!(places(Scored::new(GpuClustering), workers, &nothing(), &stream), "0:0 0:1 1:0 1:0");
+    // Of two empty ones 25 + 12 and 25 + 18: the one with fewer devices left.
+    let workers = vec![worker(8, 4), worker(8, 2)];
+    assert_eq!(places(Scored::new(GpuClustering), workers, &nothing(), &jobs(&[(0, 1000)])), "1:0");
+}
+
 /// Half of the tasks ask for half a device, half for a whole one.
 fn halves() -> WorkloadProfile {
     profile(&[(1000, 500, 50), (1000, 1000, 50)])
@@ -151,6 +194,21 @@ fn fgd_goes_where_fragmentation_grows_least() {
     // Whole: F stays 0 everywhere: lowest index. Half: -0.25 everywhere: lowest index. Whole: on w0 there is none, w1.
     // Half: joins the half (+0.25).
     assert_eq!(places(Scored::new(Fgd::new(false)), workers, &halves(), &stream), "0:0 0:1 1:0 0:1");
+}
+
+#[test]
+fn fgd_tells_hundredths_apart_and_ties_to_the_lowest_device() {
+    // 0.6 are left on w0, 0.3 on w1. Then 0.1: on w0 F falls from 0.6/2 to 0.5/2, sigmoid(0.05) = 0.512; on w1 from 0.3 to
+    // 0.2, sigmoid(0.1) = 0.525.
+    let stream = jobs(&[(1000, 400), (1000, 700), (1000, 100)]);
+    for quantize in [false, true] {
+        let workers = vec![worker(64, 1), worker(64, 1)];
+        assert_eq!(places(Scored::new(Fgd::new(quantize)), workers, &halves(), &stream), "0:0 1:0 1:0");
+        // Nobody needs a GPU: any device is as good.
+        let (stream, profile) = (jobs(&[(0, 500), (0, 300)]), profile(&[(1000, 0, 1)]));
+        let rule = Scored::new(Fgd::new(quantize));
+        assert_eq!(places(rule, vec![worker(8, 2)], &profile, &stream), "0:0 0:0");
+    }
 }
 
 #[test]
@@ -181,6 +239,10 @@ fn quantized_scores_tie_and_the_lowest_index_wins() {
     };
     assert_eq!(placed(false), "0:0 1:0 1:0");
     assert_eq!(placed(true), "0:0 1:0 0:0");
+    // Cut off, not rounded: sigmoid(0.015) = 0.5037, sigmoid(0.03) = 0.5075.
+    let stream = jobs(&[(1000, 470), (1000, 700), (1000, 30)]);
+    let workers = vec![worker(64, 1), worker(64, 1)];
+    assert_eq!(places(Scored::new(Fgd::new(true)), workers, &halves(), &stream), "0:0 1:0 0:0");
 }
 
 #[test]

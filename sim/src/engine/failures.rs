@@ -275,5 +275,7 @@ mod tests {
         let mut drawn = Drawn::new(0, 0);
         assert!((0..1000).all(|_| drawn.exponential(longest) < Duration::MAX));
         assert_eq!(drawn.exponential(Duration::ZERO), Duration::ZERO);
+        // Rounded up: none of them is over at once.
+        assert!((0..1000).all(|_| drawn.exponential(Time::TICK) >= Time::TICK));
     }
 }

@@ -1,6 +1,6 @@
 //! Backfilling on several workers and for gangs: what the originals leave open. On one pool: `reference_policies`.
 
-use crate::support::{Case, TWO};
+use crate::support::{Case, TWO, table};
 
 const THREE_OF_TWO: &str = "worker_id,total_cpu,total_memory,total_storage,total_gpu\n\
                             w0,2,64,1000,0\nw1,2,64,1000,0\nw2,2,64,1000,0\n";
@@ -108,6 +108,50 @@ fn a_gang_overtakes_only_if_all_its_parts_may() {
 }
 
 #[test]
+fn a_gang_that_would_overtake_lasts_as_long_as_its_slowest_part() {
+    let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu,speed\n\
+                   w0,2,64,1000,0,1\nw1,2,64,1000,0,0.5\n";
+    let case = Case::new(
+        workers,
+        &[
+            "arrival_s duration_s cpu_cores estimate_s replicas",
+            "a 0 10 1 10 1",
+            "b 0 1 1 1 1",
+            "c 0 100 1 100 1",
+            // Wants all of w0, from 10 on.
+            "head 1 10 2 10 1",
+            // Its part on w0 alone would be over by then, the one on w1 is not, and both end together.
+            "gang 2 7 1 7 2",
+        ],
+    );
+    let expected = ["a 0 1xw0", "b 0 1xw0", "c 0 1xw1", "gang 20 2xw0", "head 10 1xw0"];
+    for spec in ["easy", "conservative"] {
+        assert_eq!(starts(&case, spec), expected, "{spec}");
+    }
+}
+
+#[test]
+fn a_gang_is_reserved_for_when_its_data_is_there() {
+    let tasks = table(
+        "task_id",
+        &[
+            "arrival_s duration_s cpu_cores estimate_s replicas",
+            "a 0 10 2 10 1",
+            // Two whole workers: its data is on w0 at 10, elsewhere at 30.
+            "gang 0 10 2 10 2",
+            // Over by 30: it may take w0, as far as the gang is concerned.
+            "b 11 19 2 19 1",
+        ],
+    );
+    let edges = "from_task,to_task,transfer_s\na,gang,20\n";
+    let files = [("workers.csv", THREE_OF_TWO), ("tasks.csv", &tasks), ("edges.csv", edges)];
+    let case = Case::of(&files);
+    for spec in ["easy", "conservative"] {
+        assert_eq!(starts(&case, spec), ["a 0 1xw0", "b 11 1xw0", "gang 30 1xw0+1xw1"], "{spec}");
+    }
+}
+
+#[test]
 fn the_reservation_is_for_the_first_that_does_not_fit() {
     let case = Case::new(
         THREE_OF_TWO,
@@ -179,6 +223,76 @@ fn an_outlived_prediction_is_put_right_by_a_minute_then_five() {
     assert!(start(61, 59) && !start(61, 60));
     // At 120 by five minutes more: 420.
     assert!(start(121, 299) && !start(121, 300));
+}
+
+#[test]
+fn an_outlived_prediction_is_put_right_at_once_and_no_further_than_the_estimate() {
+    let pool = "worker_id,total_cpu,total_memory,total_storage,total_gpu\npool,2,64,1000,0\n";
+    let start = |arrival: u64, run: u64| {
+        let fill = format!("fill {arrival} {run} 1 {run} w");
+        let rows = [
+            "arrival_s duration_s cpu_cores estimate_s user_id",
+            "h1 0 10 1 40 u",
+            "h2 0 10 1 40 u",
+            "w1 20 10 1 10 w",
+            "w2 20 10 1 10 w",
+            // Predicted to end at 60; its limit is 90.
+            "u3 50 40 1 40 u",
+            "head 55 10 2 10 v",
+            &fill,
+        ];
+        let rows = starts(&Case::new(pool, &rows), "queue(backfill=easy_predicted)");
+        rows.contains(&format!("fill {arrival} 1xw0"))
+    };
+    // At 60 sharp it has outlived its prediction; a minute more would be 120.
+    assert!(start(60, 30) && !start(60, 31));
+    assert!(start(61, 29) && !start(61, 30));
+}
+
+#[test]
+fn who_ends_when_the_head_starts_overtakes_to_the_microsecond() {
+    // Lengths of whole units of 1024 microseconds, in which indexes of the queue count.
+    let pool = "worker_id,total_cpu,total_memory,total_storage,total_gpu\npool,4,64,1000,0\n";
+    let rows = |last: &'static str| {
+        let first = ["arrival_s duration_s cpu_cores", "a 0 1.024 1", "head 0 1 4", "b 0 0.512 1"];
+        [first[0], first[1], first[2], first[3], last]
+    };
+    for spec in ["easy", "conservative"] {
+        let start = |last| Case::new(pool, &rows(last)).set("estimates", "exact").run(spec).last("c").start;
+        assert_eq!(start("c 0 1.024 1"), Some(0), "{spec}");
+        assert_eq!(start("c 0 1.024001 1"), Some(2_024_000), "{spec}");
+    }
+}
+
+#[test]
+fn conservative_reserves_where_a_task_has_started() {
+    let workers =
+        "worker_id,total_cpu,total_memory,total_storage,total_gpu\nw0,2,64,1000,0\nw1,4,64,1000,0\n";
+    let tasks = ["arrival_s duration_s cpu_cores estimate_s", "a 0 10 2 10", "b 0 10 2 10"];
+    // a is on the emptier w1; now both workers have as much left.
+    let spec = "queue(backfill=conservative,placement=worst_fit)";
+    assert_eq!(starts(&Case::new(workers, &tasks), spec), ["a 0 1xw1", "b 0 1xw0"]);
+}
+
+#[test]
+fn conservative_lets_a_task_in_before_one_that_waits_for_its_data() {
+    let rows = [
+        "arrival_s duration_s estimate_s",
+        "p 0 5 5",
+        "q 0 10 10",
+        "l 5 95 95",
+        // Ready on w0 at 5, which l has taken, and on w1 at 25.
+        "x 0 15 15",
+        // The same, without data: over on w1 by then.
+        "y 6 15 15",
+    ];
+    let files = [
+        ("workers.csv", TWO),
+        ("tasks.csv", &table("task_id", &rows)),
+        ("edges.csv", "from_task,to_task,transfer_s\np,x,20\n"),
+    ];
+    let expected = ["l 5 1xw0", "p 0 1xw0", "q 0 1xw1", "x 25 1xw1", "y 10 1xw1"];
+    assert_eq!(starts(&Case::of(&files), "conservative"), expected);
 }
 
 /// One pool of 30 cores, of which a share has no end in decimals.

@@ -148,6 +148,56 @@ fn the_example_as_files_gives_the_same() {
     }
 }
 
+#[test]
+fn a_mean_run_time_is_over_all_workers() {
+    let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu,speed\n\
+                   w0,1,64,1000,0,1\nw1,1,64,1000,0,1\nw2,1,64,1000,0,0.5\n";
+    let files = [
+        ("workers.csv", workers),
+        ("tasks.csv", "task_id,arrival_s,duration_s\nx,0,10\ny,0,1\nz,0,1\n"),
+        ("edges.csv", "from_task,to_task,transfer_s\ny,z,11\n"),
+    ];
+    // x has 40/3, y 4/3 + 11 + 4/3, and goes first. (Over the two kinds of workers it would be 15 against 14.)
+    let outcome = Case::of(&files).set("estimates", "exact").run("heft");
+    assert_eq!(schedule_of(&outcome), ["x w1 0-10", "y w0 0-1", "z w0 1-2"]);
+}
+
+#[test]
+fn the_critical_path_goes_where_most_of_it_fits() {
+    let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu,speed\n\
+                   w0,1,64,1000,0,2\nw1,2,64,1000,0,1\n";
+    let files = [
+        ("workers.csv", workers),
+        ("tasks.csv", "task_id,arrival_s,duration_s,cpu_cores\na,0,10,1\nb,0,10,2\n"),
+        ("edges.csv", "from_task,to_task,transfer_s\na,b,1\n"),
+    ];
+    // w0 would run a in half the time, and cannot hold b.
+    let outcome = Case::of(&files).set("estimates", "exact").run("cpop");
+    assert_eq!(schedule_of(&outcome), ["a w1 0-10", "b w1 10-20"]);
+}
+
+#[test]
+fn plans_count_the_start_up_latency() {
+    let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu,speed\n\
+                   w0,1,64,1000,0,1\nw1,1,64,1000,0,0.4\n";
+    // b would end at 19 on w0 behind a, at 22.5 on w1; with a latency for each at 29 and at 27.5.
+    for (latency, expected) in [("0", ["a w0 0-10", "b w0 10-19"]), ("5", ["a w0 5-15", "b w1 5-27"])] {
+        let case = Case::new(workers, &["arrival_s duration_s", "a 0 10", "b 0 9"]);
+        let outcome = case.set("estimates", "exact").set("startup_latency_s", latency).run("heft");
+        assert_eq!(schedule_of(&outcome), expected, "{latency}");
+    }
+}
+
+/// Each task's bar, by name, in whole seconds.
+fn schedule_of(outcome: &Outcome) -> Vec<String> {
+    let bar = |row: &crate::support::Row| {
+        format!("{} {} {}-{}", row.task, row.worker, row.start.unwrap() / S, row.end.unwrap() / S)
+    };
+    let mut bars: Vec<String> = outcome.rows.iter().map(bar).collect();
+    bars.sort();
+    bars
+}
+
 /// Speed-up, efficiency and schedule length ratio, as a comparison reports them.
 fn ratios(case: &Case, spec: &str) -> [Option<f64>; 3] {
     let registry = Registry::builtin();

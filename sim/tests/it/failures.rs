@@ -234,6 +234,21 @@ fn drawn_failures_are_the_same_whatever_the_strategy() {
 }
 
 #[test]
+fn the_first_failure_is_drawn_from_the_first_arrival_on() {
+    let changes = |arrival: u64| {
+        let row = format!("a {arrival} 50 1");
+        let case = Case::new(TWO, &["arrival_s duration_s cpu_cores", &row]);
+        let changes = case.set("mtbf_s", "40").set("mttr_s", "15").run("fcfs").changes;
+        changes
+            .into_iter()
+            .map(move |(at, worker, state)| (at - arrival * S, worker, state))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(changes(1000), changes(0));
+    assert!(changes(0).len() > 1);
+}
+
+#[test]
 fn a_worker_of_the_trace_draws_nothing() {
     let case = case(TWO, TWO_LONG, &["5 w0 down", "100 w0 up"]).set("mtbf_s", "3").set("mttr_s", "1");
     let outcome = case.run("fcfs");

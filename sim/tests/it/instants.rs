@@ -48,8 +48,8 @@ fn a_strategy_passes_once_an_instant_and_sees_all_of_it() {
 
 #[test]
 fn events_of_one_instant_apply_by_class_and_then_by_index() {
-    // At 10 s: e and a complete (e was started first), p's stop and s's start are confirmed, f is released by e, the
-    // data of t is there, x and y arrive, and the strategy wakes.
+    // At 10 s: e and a complete (e was started first), p's stop and the starts of s and r are confirmed (r was started first), f is
+    // released by e, w1 drains, the data of t is there, x and y arrive, and the strategy wakes.
     let tasks = table();
     let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu\nw0,8,64,1000,0\n\
                    w1,8,64,1000,0\n";
@@ -57,6 +57,7 @@ fn events_of_one_instant_apply_by_class_and_then_by_index() {
         ("workers.csv", workers),
         ("tasks.csv", &tasks),
         ("edges.csv", "from_task,to_task,transfer_s\nq,t,6\ne,f,0\n"),
+        ("faults.csv", "time_s,worker_id,event\n10,w1,drain\n"),
     ])
     .set("startup_latency_s", "2")
     .set("stop_latency_s", "3");
@@ -72,6 +73,7 @@ fn events_of_one_instant_apply_by_class_and_then_by_index() {
         } else if now == at(7 * S) {
             stop(cx, 2);
         } else if now == at(8 * S) {
+            start(cx, 9, 0);
             start(cx, 3, 0);
         } else if now >= at(10 * S) {
             start_all(cx);
@@ -90,6 +92,8 @@ fn events_of_one_instant_apply_by_class_and_then_by_index() {
             "released 7",
             "requeued 2",
             "started 3",
+            "started 9",
+            "WorkerChanged(WorkerId(1), Draining)",
             "transfer 5",
             "arrived 0",
             "arrived 8",
@@ -113,6 +117,7 @@ fn table() -> String {
             "e 0 8 1",
             "f 0 1 1",
             "y 10 1 1",
+            "r 8 1 1",
         ],
     )
 }

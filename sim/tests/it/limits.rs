@@ -50,6 +50,15 @@ fn a_kill_comes_at_the_estimate_over_speed() {
 }
 
 #[test]
+fn the_limit_of_a_gang_is_that_of_its_slowest_part() {
+    for (estimate, expected) in [(3, "g.1 fast;slow 0-10 timed_out"), (6, "g.1 fast;slow 0-20 completed")] {
+        let row = format!("g 0 6 1 {estimate} 2");
+        let case = Case::new(FAST_AND_SLOW, &["arrival_s duration_s cpu_cores estimate_s replicas", &row]);
+        assert_eq!(case.set("kill_at_estimate", "true").run("fcfs").shown(), [expected]);
+    }
+}
+
+#[test]
 fn a_kill_uses_the_file_whatever_the_strategies_see() {
     for mode in ["exact", "none", "noisy(3)", "column"] {
         let case = Case::new(ONE, &["arrival_s duration_s cpu_cores estimate_s", "a 0 10 1 4"])

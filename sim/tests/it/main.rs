@@ -22,6 +22,7 @@ mod kth_sp2;
 mod limits;
 mod observers;
 mod oracle;
+mod orders;
 mod preempting;
 mod preemption;
 mod properties;

@@ -68,6 +68,47 @@ fn the_worker_is_chosen_where_the_least_deserving_and_the_fewest_go() {
 }
 
 #[test]
+fn the_least_deserving_go_before_the_fewest_and_those_before_the_latest() {
+    let workers =
+        "worker_id,total_cpu,total_memory,total_storage,total_gpu\nw0,2,64,1000,0\nw1,2,64,1000,0\n";
+    let stopped = |rows: &[&str]| {
+        let outcome = case(workers, rows).run("priority_preemption");
+        let rows = outcome.rows.into_iter().filter(|row| row.status == "preempted");
+        rows.map(|row| row.task).collect::<String>()
+    };
+    // Two of priority 0 rather than one of priority 1.
+    assert_eq!(stopped(&["0 50 2 1", "0 50 1 0", "0 50 1 0", "9 1 2 9"]), "bc");
+    // One that has run for 9 s rather than two that have run for 7 s together.
+    assert_eq!(stopped(&["0 50 2 0", "5 50 1 0", "6 50 1 0", "9 1 2 9"]), "a");
+    // Of one each, the one that has run for less.
+    assert_eq!(stopped(&["0 50 2 0", "5 50 2 0", "9 1 2 9"]), "b");
+    // For a gang no more than it needs.
+    assert_eq!(stopped(&["0 50 1 0", "1 50 1 0", "2 50 1 0", "3 50 1 0", "9 1 1 9 - 2"]), "cd");
+}
+
+#[test]
+fn only_so_many_look_for_others_in_a_pass() {
+    let case = case(TWO, &["0 50 1 0", "0 50 1 0", "5 1 1 9", "5 1 1 9"]).set("stop_latency_s", "3");
+    let ends = |window: u32| {
+        let shown = case.run(&format!("priority_preemption(window={window})")).shown();
+        shown.into_iter().filter(|row| row.ends_with("preempted")).collect::<Vec<_>>()
+    };
+    assert_eq!(ends(2), ["a.1 w0 0-8 preempted", "b.1 w1 0-8 preempted"]);
+    // d has its turn when c has started.
+    assert_eq!(ends(1), ["a.1 w0 0-8 preempted", "b.1 w1 0-11 preempted"]);
+}
+
+#[test]
+fn what_starts_in_a_pass_is_not_counted_on_later_in_it() {
+    let workers =
+        "worker_id,total_cpu,total_memory,total_storage,total_gpu\nw0,1,64,1000,0\nw1,5,64,1000,0\n";
+    // b is on w1. c stops it; d takes the core that is free there; so e has to stop a, on w0.
+    let rows = ["0 100 1 0", "0 100 4 0", "10 20 4 9", "10 20 1 5", "10 20 1 4"];
+    let shown = case(workers, &rows).set("stop_latency_s", "5").run("priority_preemption").shown();
+    assert_eq!(shown[..2], ["a.1 w0 0-15 preempted", "b.1 w1 0-15 preempted"]);
+}
+
+#[test]
 fn what_becomes_free_is_kept_for_whom_it_was_freed_and_nobody_is_stopped_twice() {
     // At 10 all are stopped for c, which needs all four cores; that takes until 15. At 12, when e has ended before its stop
     // took effect, a core is free: d, f and g, which arrive meanwhile, do not get it.
@@ -227,6 +268,9 @@ fn srpt_leaves_a_task_that_outlives_its_estimate_alone_and_minds_its_margin() {
         case(ONE, &["0 10 1 0 10", &late]).run(spec).metrics.preemptions
     };
     assert_eq!([run(2, "srpt(margin=0.5)"), run(3, "srpt(margin=0.5)"), run(3, "srpt")], [1, 0, 1]);
+    // 4 and half of it are as much as is left at 4, not less.
+    let even = case(ONE, &["0 10 1 0 10", "4 4 1 0 4"]);
+    assert_eq!(even.run("srpt(margin=0.5)").metrics.preemptions, 0);
 }
 
 #[test]
@@ -249,6 +293,16 @@ fn las_lets_a_task_run_until_it_has_had_its_share() {
 }
 
 #[test]
+fn las_wakes_for_what_the_same_pass_has_started() {
+    // Nothing else happens until a has had its share.
+    let spec = format!("las(first_queue_h={},promote=0)", 10.0 / 3600.0);
+    for (latency, expected) in [("0", "a.1 w0 0-10 preempted"), ("2", "a.1 w0 2-12 preempted")] {
+        let case = case(ONE, &["0 30 1 0", "0 30 1 0"]).set("checkpoint", "true");
+        assert_eq!(case.set("startup_latency_s", latency).run(&spec).shown()[0], expected);
+    }
+}
+
+#[test]
 fn las_counts_service_by_size() {
     // Four cores: a, of four, has had 40 core seconds at 10; b, of two, would have at 20.
     let spec = format!("las(first_queue_h={},promote=0)", 40.0 / 3600.0);
@@ -267,6 +321,27 @@ fn las_promotes_who_has_waited_for_long() {
     let spec = |promote: u32| format!("las(first_queue_h={},promote={promote})", 10.0 / 3600.0);
     let run = |promote| case(ONE, &rows).set("checkpoint", "true").run(&spec(promote)).last("a").start;
     assert_eq!((run(2), run(0)), (Some(37 * S), Some(55 * S)));
+}
+
+#[test]
+fn las_promotes_at_the_very_time() {
+    // a waits from 10 on, after 10 s of run time; b, which leaves the first queue at 20, gives way at 30.
+    let spec = format!("las(first_queue_h={},promote=2)", 10.0 / 3600.0);
+    let outcome = case(ONE, &["0 15 1 0", "5 100 1 0"]).set("checkpoint", "true").run(&spec);
+    let shown = outcome.shown();
+    assert_eq!(shown[..3], ["a.1 w0 0-10 preempted", "b.1 w0 10-30 preempted", "a.2 w0 30-35 completed"]);
+}
+
+#[test]
+fn las_counts_all_replicas_and_its_queues_widen() {
+    let spec = format!("las(first_queue_h={},promote=0)", 40.0 / 3600.0);
+    // Two replicas of two cores.
+    let outcome = case(FOUR, &["0 30 2 0 - 2", "5 30 2 0"]).set("checkpoint", "true").run(&spec);
+    assert_eq!(outcome.shown()[0], "a.1 w0;w0 0-10 preempted");
+    // Queues end at 10 and at 30: b, served for 30 from 10 on, gives way to a, served for 10.
+    let spec = format!("las(first_queue_h={},promote=0,queues=3,factor=3)", 10.0 / 3600.0);
+    let outcome = case(ONE, &["0 100 1 0", "2 50 1 0"]).set("checkpoint", "true").run(&spec);
+    assert_eq!(outcome.shown()[..2], ["a.1 w0 0-10 preempted", "b.1 w0 10-40 preempted"]);
 }
 
 #[test]

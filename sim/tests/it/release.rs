@@ -122,6 +122,39 @@ fn a_full_cluster_keeps_a_task_that_started_and_was_preempted() {
     assert_eq!(outcome.shown(), ["a.1 w0 0-4 preempted", "b.0  ?-? rejected", "a.2 w0 4-14 completed"]);
 }
 
+#[test]
+fn a_full_cluster_keeps_a_task_that_started_and_was_lost() {
+    let files = [
+        ("workers.csv", ONE),
+        ("tasks.csv", "task_id,arrival_s,duration_s,cpu_cores\na,0,10,1\n"),
+        ("faults.csv", "time_s,worker_id,event\n3,w0,down\n5,w0,up\n"),
+    ];
+    let outcome = Case::of(&files).set("on_full", "reject").run("fcfs");
+    // There is no room for a from 3 to 5.
+    assert_eq!(outcome.shown(), ["a.1 w0 0-3 lost", "a.2 w0 5-15 completed"]);
+}
+
+#[test]
+fn a_full_cluster_rejects_by_index_wherever_a_task_waits() {
+    let tasks = ["arrival_s duration_s cpu_cores", "a 0 9 1", "b 0 9 1", "c 0 9 1", "d 0 9 1", "e 0 9 1"];
+    let case = Case::new(TWO, &tasks).set("on_full", "reject");
+    // c and d wait in lanes, that of the first worker has the later one; e waits in the queue.
+    let mut strategy = play(|cx: &mut SchedulingContext<'_>| {
+        for (index, worker) in [(0, 0), (1, 1)] {
+            start(cx, index, worker);
+        }
+        for (index, worker) in [(3, 0), (2, 1)] {
+            let id = task(&cx.view(), index).unwrap();
+            cx.bind(id, WorkerId(worker)).unwrap();
+        }
+    });
+    let heard = strategy.heard();
+    case.play(&mut strategy);
+    let heard = std::mem::take(&mut *heard.lock().unwrap());
+    let rejected: Vec<&str> = heard.iter().filter_map(|line| line.strip_suffix(" Rejected")).collect();
+    assert_eq!(rejected, ["9 ended 2", "9 ended 3", "9 ended 4"], "heard at the next instant");
+}
+
 /// Starts what is queued, and this task only if nothing else is.
 fn start_all_but(cx: &mut SchedulingContext<'_>, index: u32) {
     let others: Vec<u32> = queue(cx).into_iter().filter(|&other| other != index).collect();

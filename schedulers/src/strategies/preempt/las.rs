@@ -101,15 +101,20 @@ impl Las {
         Some(since + Duration::from_micros(u64::try_from(wait).unwrap_or(u64::MAX)))
     }
 
-    /// When a task that runs leaves its queue.
+    /// When a task that runs, or is about to, leaves its queue. What this pass has started runs without a further one.
     fn demotion(&self, view: &ClusterView<'_>, task: TaskView<'_>) -> Option<Time> {
-        if task.state() != TaskState::Running || size(task) == 0 {
+        if size(task) == 0 {
             return None;
         }
+        let runs_from = match task.state() {
+            TaskState::Running => view.now(),
+            TaskState::Assigned => (task.assigned_at()? + view.startup_latency()).max(view.now()),
+            _ => return None,
+        };
         let end = self.ends.get(self.queue(view, task))?;
         let at = u64::try_from(end.div_ceil(size(task))).unwrap_or(u64::MAX);
         let left = Duration::from_micros(at).saturating_sub(self.ran(view, task));
-        Some(view.now() + left)
+        Some(runs_from + left)
     }
 }
 

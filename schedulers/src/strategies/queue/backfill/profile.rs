@@ -245,3 +245,17 @@ fn add_opening(openings: &mut Vec<Demand>, opening: Demand) {
         *last = last.max(opening);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_fits_into_an_opening_fits_into_one_that_was_kept() {
+        let mut openings = Vec::new();
+        let all: Vec<Demand> = (0..50).map(|at| Demand::new([at, 100 - at, 1, 1], Duration::MAX)).collect();
+        all.iter().for_each(|&opening| add_opening(&mut openings, opening));
+        assert_eq!(openings.len(), MOST_OPENINGS);
+        assert!(all.iter().all(|opening| openings.iter().any(|kept| opening.fits(kept))));
+    }
+}

@@ -130,6 +130,9 @@ mod tests {
             tasks.shapes.iter().map(|shape| (shape.request.cpu_milli, shape.count)).collect();
         assert_eq!(kept, [(1, 90), (3, 5)]);
         assert_eq!(tasks.tasks(), 95);
+        // Of two with as much cpu the larger GPU.
+        let tasks = typical(&[shape(1, 0, 0, 90), shape(2, 300, 0, 5), shape(2, 500, 0, 5)]);
+        assert_eq!(tasks.shapes[1].request.gpu.milli(), 500);
     }
 
     #[test]

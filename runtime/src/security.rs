@@ -52,7 +52,11 @@ impl Security {
 /// # Errors
 /// Names the file that cannot be used, and why.
 pub fn server(security: &Security) -> Result<Server, String> {
-    let server = Server::builder().tcp_nodelay(true);
+    let (ask, patience) = (Duration::from_secs(30), Duration::from_secs(20));
+    let server = Server::builder()
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(ask))
+        .http2_keepalive_timeout(Some(patience));
     let Some((certificate, key)) = &security.tls else { return Ok(server) };
     let read = |path: &PathBuf| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
     let tls = ServerTlsConfig::new().identity(Identity::from_pem(read(certificate)?, read(key)?));

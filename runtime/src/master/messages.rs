@@ -95,15 +95,25 @@ fn held_of(info: &v1::TaskInfo) -> Held {
     }
 }
 
+/// What is no number is none.
+fn percent(usage: f64) -> f64 {
+    if usage.is_nan() { 0.0 } else { usage.clamp(0.0, 100.0) }
+}
+
+/// What an executor has measured, if it is a number.
+fn measured(amount: f64) -> f64 {
+    if amount.is_finite() { amount.max(0.0) } else { 0.0 }
+}
+
 pub(super) fn beat_of(beat: v1::Heartbeat) -> Beat {
     Beat {
         held: beat.running_tasks.iter().map(held_of).collect(),
         worker_id: beat.worker_id,
         identity: beat.identity,
         session: beat.session,
-        cpu_usage: beat.cpu_usage,
-        memory_usage: beat.memory_usage,
-        gpu_usage: beat.gpu_usage,
+        cpu_usage: percent(beat.cpu_usage),
+        memory_usage: percent(beat.memory_usage),
+        gpu_usage: percent(beat.gpu_usage),
     }
 }
 
@@ -131,9 +141,9 @@ pub(super) fn report_of(result: v1::TaskResult) -> Option<Report> {
             execution_time,
             completed_at_us,
             attempt: result.attempt,
-            reason: (!result.reason.is_empty()).then_some(result.reason),
-            cpu_s: usage.cpu_s,
-            peak_memory_mib: usage.peak_memory,
+            reason: (!result.reason.is_empty()).then(|| result.reason.chars().take(1000).collect()),
+            cpu_s: measured(usage.cpu_s),
+            peak_memory_mib: measured(usage.peak_memory),
         },
     })
 }

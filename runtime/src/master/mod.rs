@@ -43,6 +43,9 @@ use crate::store::{Store, StoreError};
 /// The largest message that is taken: a batch of a thousand tasks with environments.
 const MESSAGE_BYTES: usize = 16 << 20;
 
+/// The largest that is sent: a list of ten thousand.
+const ANSWER_BYTES: usize = 256 << 20;
+
 /// What a master is told.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -242,7 +245,7 @@ async fn services(
         .max_encoding_message_size(MESSAGE_BYTES);
     let clients = ClientServiceServer::new(for_clients)
         .max_decoding_message_size(MESSAGE_BYTES)
-        .max_encoding_message_size(MESSAGE_BYTES);
+        .max_encoding_message_size(ANSWER_BYTES);
     health.set_serving::<MasterServiceServer<ForWorkers>>().await;
     health.set_serving::<ClientServiceServer<ForClients>>().await;
     let reflection = || {

@@ -161,6 +161,7 @@ impl Submission {
     /// The first field that is wrong.
     pub fn check(self, limits: &Limits) -> Result<TaskRequest, Refused> {
         check_image(&self.docker_image)?;
+        self.check_size()?;
         let command = match self.command {
             Command::Words(words) => words,
             Command::Text(text) => shlex::split(&text)
@@ -219,6 +220,33 @@ impl Submission {
             pinned_to: self.worker_id,
             emulated_s: self.emulated_s,
         })
+    }
+}
+
+/// What a task's texts may take in all, each counted with what storing it costs: stores and messages have limits of their own.
+const TEXT_BYTES: usize = 256 << 10;
+
+impl Submission {
+    fn check_size(&self) -> Result<(), Refused> {
+        let cost = |text: &String| text.len() + 16;
+        let pairs =
+            |map: &BTreeMap<String, String>| map.iter().map(|(key, value)| cost(key) + cost(value)).sum();
+        let command: usize = match &self.command {
+            // Each of its words is stored for itself.
+            Command::Text(text) => text.len() + 8 * text.split_whitespace().count(),
+            Command::Words(words) => words.iter().map(cost).sum(),
+        };
+        let env: usize = pairs(&self.env);
+        let labels: usize = pairs(&self.labels);
+        let models: usize = self.gpu_models.iter().map(cost).sum();
+        for (field, bytes) in [("command", command), ("env", env), ("labels", labels), ("gpu_models", models)]
+        {
+            if bytes > TEXT_BYTES {
+                let expected = format!("at most {TEXT_BYTES} bytes, 16 for each text included");
+                return Err(refused(field, &format!("{bytes} bytes"), expected));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -409,6 +437,21 @@ mod tests {
             let error = check(json).unwrap_err();
             assert!(error.starts_with(expected), "{json}: {error}");
         }
+    }
+
+    #[test]
+    fn a_task_has_a_size() {
+        let long = "x".repeat(300_000);
+        let error = check(&format!(r#"{{"docker_image": "a", "env": {{"A": "{long}"}}}}"#)).unwrap_err();
+        assert!(error.starts_with("env: '300033 bytes': expected at most 262144 bytes"), "{error}");
+        let words = vec!["a"; 20_000];
+        let error =
+            check(&serde_json::json!({ "docker_image": "a", "command": words }).to_string()).unwrap_err();
+        assert!(error.starts_with("command: '340000 bytes'"), "{error}");
+        assert!(
+            check(&serde_json::json!({ "docker_image": "a", "command": words.join(" ") }).to_string())
+                .is_ok()
+        );
     }
 
     #[test]

@@ -43,6 +43,9 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// How long the indexes may take: they are built at the first start, or after an upgrade over all that is there.
 const BUILD: Duration = Duration::from_secs(300);
 
+/// How long a master that starts waits for the last one's commit to end: servers end a transaction after a minute.
+const TAKE_OVER: Duration = Duration::from_secs(75);
+
 /// How often a transaction is tried that the server ended because of another one.
 const TRIES: u32 = 4;
 
@@ -235,10 +238,39 @@ impl MongoStore {
     /// Makes this the master whose database it is, before anything is read: another one's commits fail from here on.
     async fn take_over(&self) -> Result<(), StoreError> {
         let settings = self.database.collection::<Document>(COLLECTIONS[SETTINGS].0);
-        let majority = WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build();
-        let claim = doc! { "$set": { "value": &self.claim, "commits": 0_i64 } };
-        let write = settings.update_one(doc! { "_id": CLAIM }, claim).upsert(true).write_concern(majority);
-        within(ANSWER, write).await?.map_err(|error| refused(&error))?;
+        let find = settings.find_one(doc! { "_id": CLAIM });
+        let before = within(ANSWER, find).await?.map_err(|error| refused(&error))?;
+        if let Some(session) = before.as_ref().and_then(|claim| claim.get_document("session").ok()) {
+            // A master that was killed in a commit has left a transaction open, which would hold this one up for a minute. Who may not
+            // end it has to wait for that long.
+            let end = doc! { "killSessions": [{ "id": session.get("id").cloned() }] };
+            let ended = within(ANSWER, self.database.run_command(end)).await?;
+            if let Err(error) = ended {
+                tracing::debug!(%error, "the last master's session cannot be ended");
+            }
+        }
+        let mut claim = doc! { "value": &self.claim, "commits": 0_i64 };
+        if let Some(session) = &self.session {
+            claim.insert("session", session.lock().await.id().clone());
+        }
+        // One that is not answered must not come into force later.
+        let command = doc! {
+            "update": COLLECTIONS[SETTINGS].0,
+            "updates": [{ "q": { "_id": CLAIM }, "u": { "$set": claim }, "upsert": true }],
+            "writeConcern": { "w": "majority", "j": true },
+            "maxTimeMS": 8000,
+        };
+        let until = tokio::time::Instant::now() + TAKE_OVER;
+        loop {
+            match within(ANSWER, self.database.run_command(command.clone())).await? {
+                Ok(_) => break,
+                Err(error) if tokio::time::Instant::now() < until => {
+                    tracing::warn!(%error, "the database is another master's still; waiting");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Err(error) => return Err(refused(&error)),
+            }
+        }
         self.claimed.store(true, Ordering::Relaxed);
         Ok(())
     }

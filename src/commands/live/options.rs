@@ -305,6 +305,8 @@ impl WorkerOptions {
             gpu_model: args.gpu_model.clone(),
             labels: args.label.clone(),
         };
+        cloudai_runtime::master::submission::check_name("WORKER_ID", &options.worker_id)
+            .map_err(|refused| Usage(refused.to_string()))?;
         options.common.check_listener("WORKER_PORT", &options.listen)?;
         options.check_reachable()?;
         Ok(options)

@@ -3,7 +3,7 @@
 use cloudai_schedulers::{Decision, Placement, Refusal, Resource, TaskState, WorkerState};
 
 use super::{Answer, Beat, MasterCore, Problem, Question, Ticket};
-use crate::record::{TaskRecord, WorkerRecord};
+use crate::record::{TaskRecord, TaskRequest, WorkerRecord};
 
 /// A task as it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -259,6 +259,7 @@ impl MasterCore {
                         Err(Refusal::NotAllowed { .. }) if elsewhere(worker) => {
                             format!("the task is pinned to {}", pinned_to.as_deref().unwrap_or_default())
                         }
+                        Err(Refusal::NotAllowed { .. }) => lacks(&entry.record.request, &worker.record),
                         Err(refusal) => in_words(&refusal),
                         Ok(()) => {
                             fits += 1;
@@ -291,6 +292,20 @@ impl MasterCore {
             "no worker that takes work now could ever hold it".to_owned()
         };
         Why { summary, workers }
+    }
+}
+
+/// What a worker lacks that a task asks for by name.
+fn lacks(request: &TaskRequest, worker: &WorkerRecord) -> String {
+    let models = &request.gpu_models;
+    if !models.is_empty() && !models.contains(&worker.gpu_model) {
+        let has = if worker.gpu_model.is_empty() { "none" } else { &worker.gpu_model };
+        return format!("GPU model: {} wanted, it has {has}", models.join(" or "));
+    }
+    let missing = request.labels.iter().find(|(key, value)| worker.labels.get(*key) != Some(value));
+    match missing {
+        Some((key, value)) => format!("label {key}={value} wanted, it has not got it"),
+        None => "it is not the task's".to_owned(),
     }
 }
 

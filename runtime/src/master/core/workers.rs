@@ -68,8 +68,7 @@ impl MasterCore {
 
     /// Where a worker that registers stands, or will stand, in the list; refuses one that may not have the id.
     fn place_for(&mut self, worker: &WorkerRecord) -> Result<usize, Problem> {
-        check_name("worker_id", &worker.worker_id)
-            .map_err(|refused| Problem::WorkerRefused(refused.to_string()))?;
+        check(worker).map_err(Problem::WorkerRefused)?;
         let Some(&place) = self.worker_named.get(&worker.worker_id) else {
             let record = WorkerRecord { worker_id: worker.worker_id.clone(), ..WorkerRecord::default() };
             return Ok(self.add_worker(record));
@@ -343,7 +342,7 @@ impl MasterCore {
             return self.refuse(ticket, Problem::UnknownWorker(worker_id.to_owned()));
         };
         if self.workers[place].record.is_active {
-            let problem = format!("worker '{worker_id}' is alive: stop it first, or drain it");
+            let problem = format!("worker '{worker_id}' is alive: end its program first");
             return self.refuse(ticket, Problem::WorkerRefused(problem));
         }
         self.workers[place].open = false;
@@ -357,6 +356,39 @@ impl MasterCore {
         let view = self.worker_view(place);
         self.reply(ticket, Answer::Worker(Box::new(view)));
     }
+}
+
+/// Checks what a worker says of itself.
+fn check(worker: &WorkerRecord) -> Result<(), String> {
+    check_name("worker_id", &worker.worker_id).map_err(|refused| refused.to_string())?;
+    let amounts = [
+        ("total_cpu", worker.total_cpu),
+        ("total_memory", worker.total_memory),
+        ("total_storage", worker.total_storage),
+        ("total_gpu", worker.total_gpu),
+    ];
+    for (field, amount) in amounts {
+        // NaN is in no range.
+        if !(0.0..=1e9).contains(&amount) {
+            return Err(format!("{field}: {amount}: expected 0 to 1000000000"));
+        }
+    }
+    let plain = |text: &str| text.chars().count() <= 256 && !text.chars().any(char::is_control);
+    let labels = worker.labels.iter().flat_map(|(key, value)| [key, value]);
+    let texts = [&worker.worker_ip, &worker.executor, &worker.version, &worker.identity, &worker.gpu_model];
+    if !texts.into_iter().chain(labels).all(|text| plain(text)) || worker.labels.len() > 1000 {
+        return Err("expected texts of at most 256 characters, none a control character".to_owned());
+    }
+    let reachable = worker.worker_ip.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains([' ', '/', '@']) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    if !reachable {
+        return Err(format!("worker_ip: '{}': expected HOST:PORT", worker.worker_ip));
+    }
+    if worker.identity.is_empty() {
+        return Err("identity: expected a word that the worker keeps".to_owned());
+    }
+    Ok(())
 }
 
 /// True if two records describe the same capacity, model and labels.

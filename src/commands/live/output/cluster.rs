@@ -14,6 +14,11 @@ fn share(used: f64, total: f64) -> String {
     if total > 0.0 { format!("{}/{}", short(used), short(total)) } else { String::new() }
 }
 
+/// A machine's memory is no round number of GB.
+fn tenths(amount: f64) -> f64 {
+    (amount * 10.0).round() / 10.0
+}
+
 /// Seconds as microseconds.
 fn micros(seconds: i64) -> i64 {
     seconds.saturating_mul(1_000_000)
@@ -27,10 +32,10 @@ pub(crate) fn workers(workers: &[v1::WorkerRecord], style: Style) -> String {
     let mut table = Table::new(&[
         Column::new("WORKER").least(8),
         Column::new("STATE"),
-        Column::new("ADDRESS").least(12).rank(1),
+        Column::new("ADDRESS").least(12).rank(4),
         Column::number("CPU"),
-        Column::number("MEM GB").rank(2),
-        Column::number("GPU").rank(3),
+        Column::number("MEM GB").rank(1),
+        Column::number("GPU").rank(2),
         Column::number("TASKS"),
         Column::new("RUNS"),
         Column::number("HEARTBEAT"),
@@ -50,7 +55,7 @@ pub(crate) fn workers(workers: &[v1::WorkerRecord], style: Style) -> String {
             Cell::painted(worker.state.as_str(), state_paint(&worker.state)),
             worker.worker_ip.as_str().into(),
             share(worker.used_cpu, worker.total_cpu).into(),
-            share(worker.used_memory, worker.total_memory).into(),
+            share(tenths(worker.used_memory), tenths(worker.total_memory)).into(),
             share(worker.used_gpu, worker.total_gpu).into(),
             worker.running_tasks.to_string().into(),
             executor,
@@ -77,7 +82,7 @@ pub(crate) fn results(results: &[v1::ResultRecord], style: Style) -> String {
         return "No results.\n".to_owned();
     }
     let mut table = Table::new(&[
-        Column::new("TASK"),
+        Column::new("TASK").least(21),
         Column::new("STATUS"),
         Column::number("EXIT"),
         Column::new("WORKER").least(6).rank(1),
@@ -196,7 +201,7 @@ mod tests {
         let text = workers(&[plain.clone(), long], style());
         assert!(text.lines().all(|line| super::super::text::width(line) <= 80), "{text}");
         assert!(text.contains("PROCESS") && text.contains("3 s ago") && text.contains("never"), "{text}");
-        assert!(text.contains("1.5/4") && text.contains("2/16") && text.contains("7.25/8"), "{text}");
+        assert!(text.contains("1.5/4") && text.contains("2/16") && text.contains("7.3/8"), "{text}");
         assert_eq!(worker(&plain, style()), "w1  active at 127.0.0.1:50052, 2 tasks run there\n");
     }
 

@@ -48,8 +48,8 @@ pub(crate) fn list(tasks: &[v1::TaskRecord], style: Style) -> String {
         return "No tasks.\n".to_owned();
     }
     let mut table = Table::new(&[
-        // Its id is what every other command asks for.
-        Column::new("TASK"),
+        // Its id is what every other command asks for: one that the master has made is not cut.
+        Column::new("TASK").least(21),
         Column::new("NAME").least(8).rank(2),
         Column::new("STATUS"),
         Column::new("IMAGE").least(8).rank(3),

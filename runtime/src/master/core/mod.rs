@@ -4,9 +4,9 @@
 //! to be written and, once that is durable, to be done. What it believes runs ahead of the store; what it says to anybody
 //! does not.
 //!
-//! - [`interface`]: what goes in and comes out; this file: the step; [`restore`]: how a master begins, also again
-//! - [`intake`]: submissions, cancellations, results; [`attempts`]: from a decision of the strategy to a running
-//!   container; [`workers`]: registrations, heartbeats, leases; [`explain`]: answers to questions
+//! - `interface.rs`: what goes in and comes out; this file: the step; `restore.rs`: how a master begins, also again
+//! - `intake.rs`: submissions, cancellations, results; `attempts.rs`: from a decision of the strategy to a running
+//!   container; `workers.rs`: registrations, heartbeats, leases; `explain.rs`: answers to questions
 
 mod attempts;
 mod explain;

@@ -1,6 +1,9 @@
 //! Single steps of the master's core.
 
-use cloudai_runtime::record::{Status, TaskRequest};
+use cloudai_runtime::master::core::{Action, Answer, CoreSettings, Input, MasterCore, Problem, Registration};
+use cloudai_runtime::record::{Status, TaskRequest, WorkerRecord};
+use cloudai_runtime::store::Snapshot;
+use cloudai_schedulers::{Registry, Time};
 
 use super::world::{Trouble, World};
 
@@ -67,5 +70,47 @@ fn a_master_that_is_killed_at_once_goes_on_with_the_same_attempts() {
         let task = world.task(task_id);
         assert!(task.status.is_over());
         assert_eq!(task.attempt, 1);
+    }
+}
+
+/// What a master answers to this registration.
+fn register(worker: WorkerRecord) -> Answer {
+    let (settings, registry) = (CoreSettings::default(), Registry::builtin());
+    let spec = "fcfs".parse().unwrap();
+    let (mut core, _) =
+        MasterCore::restore(settings, registry, spec, Snapshot::default(), Time::ZERO).unwrap();
+    let registration = Registration { worker, held: Vec::new() };
+    let step = core.step(Time::from_micros(1), vec![Input::Register(7, Box::new(registration))]);
+    match step.then.into_iter().find(|action| matches!(action, Action::Reply(7, _))) {
+        Some(Action::Reply(_, answer)) => answer,
+        _ => panic!("no answer"),
+    }
+}
+
+#[test]
+fn what_a_worker_says_of_itself_is_checked() {
+    let good = WorkerRecord {
+        worker_id: "w".to_owned(),
+        worker_ip: "10.0.0.1:50052".to_owned(),
+        total_cpu: 2.0,
+        identity: "word".to_owned(),
+        registration: 1,
+        ..WorkerRecord::default()
+    };
+    assert_eq!(register(good.clone()), Answer::Registered(Vec::new()));
+    let bad = [
+        WorkerRecord { total_cpu: f64::NAN, ..good.clone() },
+        WorkerRecord { total_memory: f64::INFINITY, ..good.clone() },
+        WorkerRecord { total_gpu: -1.0, ..good.clone() },
+        WorkerRecord { worker_id: "a/b".to_owned(), ..good.clone() },
+        WorkerRecord { worker_ip: "::::".to_owned(), ..good.clone() },
+        WorkerRecord { worker_ip: String::new(), ..good.clone() },
+        WorkerRecord { identity: String::new(), ..good.clone() },
+        WorkerRecord { version: "1\u{1b}[31m".to_owned(), ..good.clone() },
+        WorkerRecord { executor: "x".repeat(1000), ..good },
+    ];
+    for worker in bad {
+        let answer = register(worker.clone());
+        assert!(matches!(answer, Answer::Problem(Problem::WorkerRefused(_))), "{worker:?}: {answer:?}");
     }
 }

@@ -1,5 +1,5 @@
 //! Records in a MongoDB server, under the names that its users look for: collections TASKS, `WORKER_REGISTRY`, RESULTS, and beside
-//! them SETTINGS and JOURNAL. `documents.rs` has their fields.
+//! them SETTINGS and JOURNAL. `documents.rs` has their fields, `mongo/claim.rs` whose database it is.
 //!
 //! On a replica set (of one member, too) a commit is one transaction, acknowledged by a majority and in their journals: it is there
 //! as a whole or not at all, and a commit that was given up on can't take effect after a later one, because all of them are
@@ -13,9 +13,11 @@
 //!
 //! Nothing here waits for ever: a server that can't be found or doesn't answer is [`StoreError::Away`] after 5 to 10 seconds.
 
+mod claim;
+
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -30,6 +32,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
+use self::claim::CLAIM;
 use super::documents::{JournalDocument, ResultDocument, SettingDocument, TaskDocument, WorkerDocument};
 use super::{Filter, Snapshot, Store, StoreError, Write};
 use crate::record::{JournalEntry, ResultRecord, Status, TaskRecord};
@@ -42,9 +45,6 @@ const ANSWER: Duration = Duration::from_secs(10);
 
 /// How long the indexes may take: they are built at the first start, or after an upgrade over all that is there.
 const BUILD: Duration = Duration::from_secs(300);
-
-/// How long a master that starts waits for the last one's commit to end: servers end a transaction after a minute.
-const TAKE_OVER: Duration = Duration::from_secs(75);
 
 /// How often a transaction is tried that the server ended because of another one.
 const TRIES: u32 = 4;
@@ -69,9 +69,6 @@ const COLLECTIONS: [(&str, &str); 5] = [
     ("TASKS", "task_id"),
     ("JOURNAL", "_id"),
 ];
-
-/// The setting that says whose database it is.
-const CLAIM: &str = "master";
 
 /// A store in a database of a MongoDB server.
 pub struct MongoStore {
@@ -233,61 +230,6 @@ impl MongoStore {
                 message: error.get_str("errmsg").unwrap_or("no reason given").to_owned(),
             }),
         }
-    }
-
-    /// Makes this the master whose database it is, before anything is read: another one's commits fail from here on.
-    async fn take_over(&self) -> Result<(), StoreError> {
-        let settings = self.database.collection::<Document>(COLLECTIONS[SETTINGS].0);
-        let find = settings.find_one(doc! { "_id": CLAIM });
-        let before = within(ANSWER, find).await?.map_err(|error| refused(&error))?;
-        if let Some(session) = before.as_ref().and_then(|claim| claim.get_document("session").ok()) {
-            // A master that was killed in a commit has left a transaction open, which would hold this one up for a minute. Who may not
-            // end it has to wait for that long.
-            let end = doc! { "killSessions": [{ "id": session.get("id").cloned() }] };
-            let ended = within(ANSWER, self.database.run_command(end)).await?;
-            if let Err(error) = ended {
-                tracing::debug!(%error, "the last master's session cannot be ended");
-            }
-        }
-        let mut claim = doc! { "value": &self.claim, "commits": 0_i64 };
-        if let Some(session) = &self.session {
-            claim.insert("session", session.lock().await.id().clone());
-        }
-        // One that is not answered must not come into force later.
-        let command = doc! {
-            "update": COLLECTIONS[SETTINGS].0,
-            "updates": [{ "q": { "_id": CLAIM }, "u": { "$set": claim }, "upsert": true }],
-            "writeConcern": { "w": "majority", "j": true },
-            "maxTimeMS": 8000,
-        };
-        let until = tokio::time::Instant::now() + TAKE_OVER;
-        loop {
-            match within(ANSWER, self.database.run_command(command.clone())).await? {
-                Ok(_) => break,
-                Err(error) if tokio::time::Instant::now() < until => {
-                    tracing::warn!(%error, "the database is another master's still; waiting");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-                Err(error) => return Err(refused(&error)),
-            }
-        }
-        self.claimed.store(true, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Fails if another master has taken this database over. In a transaction it writes, too, so that of two at a time one fails.
-    async fn check_claim(&self, session: Option<&mut ClientSession>) -> Result<(), Refusal> {
-        if !self.claimed.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let settings = self.database.collection::<Document>(COLLECTIONS[SETTINGS].0);
-        let mine = doc! { "_id": CLAIM, "value": &self.claim };
-        let update = settings.update_one(mine, doc! { "$inc": { "commits": 1_i64 } });
-        let updated = match session {
-            Some(session) => update.session(session).await?,
-            None => update.await?,
-        };
-        if updated.matched_count == 1 { Ok(()) } else { Err(Refusal::TakenOver) }
     }
 
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {

@@ -21,8 +21,7 @@ pub fn unix_now_us() -> UnixMicros {
 /// Microseconds since the machine was started, sleep included: a lease must run out while a machine sleeps.
 #[must_use]
 pub fn boot_now_us() -> BootMicros {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    time.tv_sec * 1_000_000 + time.tv_nsec / 1000
+    i64::try_from(crate::clock::boot_us()).unwrap_or(i64::MAX)
 }
 
 /// Names this start of the machine: a time on [`boot_now_us`] means nothing in another one.

@@ -34,12 +34,13 @@ fn lines_from_a_pipe_need_no_terminal() {
     let master = FakeMaster::start();
     let ran = piped(
         &master,
-        "# a script\n\ntask auto ok -name first -command \"echo 'a b'\"\nmonitor task-1\nlogs task-1\ntasks\nresults\nworkers\n\
+        "# a script\n\ntask auto slow -name first -command \"echo 'a b'\"\nmonitor task-1\nlogs task-1\ntasks\nresults\nworkers\n\
          register gpu-7 10.0.0.7\ndrain w1\ndrain w1 undo\nforget gpu-7\nstrategy easy\nstatus\nwhy task-1\ncancel task-1\nhelp",
     );
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), "careful\n"), "{}", ran.out);
     for text in [
         "task-1  pending\n",
+        "task-1  running on w1\n",
         "one\ncareful\ntwo\ntask-1  completed on w1\n",
         "TASK    NAME   STATUS",
         "gpu-7  registered at 10.0.0.7:50052\n",

@@ -9,8 +9,7 @@ use super::{Paint, Style, state_paint};
 
 fn share(used: f64, total: f64) -> String {
     // Of much, a fraction says little.
-    let short =
-        |value: f64| amount(if value >= 100.0 { value.round() } else { (value * 10.0).round() / 10.0 });
+    let short = |value: f64| amount(if value >= 100.0 { value.round() } else { value });
     if total > 0.0 { format!("{}/{}", short(used), short(total)) } else { String::new() }
 }
 
@@ -201,7 +200,7 @@ mod tests {
         let text = workers(&[plain.clone(), long], style());
         assert!(text.lines().all(|line| super::super::text::width(line) <= 80), "{text}");
         assert!(text.contains("PROCESS") && text.contains("3 s ago") && text.contains("never"), "{text}");
-        assert!(text.contains("1.5/4") && text.contains("2/16") && text.contains("7.3/8"), "{text}");
+        assert!(text.contains("1.5/4") && text.contains("2/16") && text.contains("7.25/8"), "{text}");
         assert_eq!(worker(&plain, style()), "w1  active at 127.0.0.1:50052, 2 tasks run there\n");
     }
 

@@ -64,6 +64,13 @@ impl<'a> SchedulingContext<'a> {
         self.cluster.assign(task, placement)
     }
 
+    /// Starts a plain task on the first worker, in index order, that it fits on: false if it fits on none, `None` if it is not
+    /// plain, and nothing has changed.
+    #[inline]
+    pub(crate) fn assign_first_fit(&mut self, task: TaskId) -> Option<bool> {
+        self.cluster.assign_first_fit(task)
+    }
+
     /// Lets a task wait in the lane of `worker`; it starts there at once if the lane is empty and it fits.
     ///
     /// # Errors

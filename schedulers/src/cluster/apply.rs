@@ -124,6 +124,14 @@ impl Cluster {
     /// Says what that contradicts; the cluster is unchanged then.
     #[inline]
     pub fn complete(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
+        if self.complete_plain(task, attempt) {
+            return Ok(());
+        }
+        self.complete_in_full(task, attempt)
+    }
+
+    #[inline(never)]
+    fn complete_in_full(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
         self.check_whole(task, attempt)?;
         self.learn(task);
         self.finish(task, TaskState::Completed);
@@ -252,6 +260,7 @@ impl Cluster {
     fn forget_troubles(&mut self, task: TaskId) {
         self.avoided.remove(&task.slot);
         self.setbacks.remove(&task.slot);
+        self.renew_plain();
     }
 
     /// Takes a task out of wherever it is: blocked set, queue, lane, or the resources that it holds.
@@ -410,6 +419,7 @@ impl Cluster {
             self.effects.push(Effect::Ended { task, reason: None });
         } else {
             self.avoided.entry(task.slot).or_default().extend(workers);
+            self.renew_plain();
             self.forgive_if_stuck(task.slot);
             self.requeue(task);
         }
@@ -426,6 +436,7 @@ impl Cluster {
         });
         if !elsewhere {
             self.avoided.remove(&slot);
+            self.renew_plain();
         }
     }
 

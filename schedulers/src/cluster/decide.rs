@@ -9,7 +9,7 @@ use super::placement::{DeviceSet, Part, Placement, choose_devices};
 use super::task::{AfterStop, TaskState};
 use super::worker::{WorkerRecord, WorkerState};
 use crate::context::SchedulingContext;
-use crate::model::{ConstraintId, Duration, MILLI_PER_GPU, Request, TaskId, Time, WorkerId};
+use crate::model::{Duration, MILLI_PER_GPU, Request, TaskId, Time, WorkerId};
 use crate::scheduler::Scheduler;
 
 impl Cluster {
@@ -90,40 +90,11 @@ impl Cluster {
     /// Carries out [`Decision::Assign`].
     pub(crate) fn assign(&mut self, task: TaskId, placement: &Placement) -> Result<(), Refusal> {
         if let Some(Part { worker, replicas: 1, devices: DeviceSet::EMPTY }) = placement.only()
-            && self.is_plainly_right(task, worker)
+            && self.assign_plain(task, worker)
         {
-            let part = Part::plain(worker);
-            let request = self.tasks.spec(task.slot).request;
-            self.change_held(&request, &part, true);
-            self.queue.remove(&mut self.tasks, task.slot);
-            self.start_part(task, part);
-            self.version += 1;
             return Ok(());
         }
         self.assign_checked(task, placement)
-    }
-
-    /// True if nothing stands against a start of `task`, without GPU, on `worker`: what nearly every assignment is found to
-    /// be by a few comparisons. If false, it has to be looked at in full.
-    #[inline(always)]
-    fn is_plainly_right(&self, task: TaskId, worker: WorkerId) -> bool {
-        if self.tasks.get(task).is_none_or(|record| record.state != TaskState::Queued) {
-            return false;
-        }
-        let Some(host) = self.workers.get(worker.index()) else { return false };
-        let spec = self.tasks.spec(task.slot);
-        let right = spec.replicas == 1
-            && spec.constraint == ConstraintId::ANY
-            && spec.request.gpu.is_none()
-            && host.state == WorkerState::Active
-            && host.room.holds(&spec.request)
-            && self.avoided.is_empty()
-            && self.graph.is_empty();
-        debug_assert!(
-            !right || self.check_part(task, &spec.request, &Part::plain(worker)).is_ok(),
-            "the quick look agrees with the full one"
-        );
-        right
     }
 
     #[inline(never)]
@@ -177,7 +148,7 @@ impl Cluster {
     }
 
     #[inline]
-    fn check_part(&self, task: TaskId, request: &Request, part: &Part) -> Result<(), Refusal> {
+    pub(super) fn check_part(&self, task: TaskId, request: &Request, part: &Part) -> Result<(), Refusal> {
         let worker = part.worker;
         let record = self.workers.get(worker.index()).ok_or(Refusal::UnknownWorker(worker))?;
         self.check_open(task, worker, record)?;

@@ -66,7 +66,8 @@ impl Cluster {
         self.unlist_running(task, worker, expected_end);
         let record = self.tasks.at_mut(task.slot);
         let whole = std::mem::replace(&mut record.placement, Placement::gang(&left));
-        self.setbacks.entry(task.slot).or_default().whole.get_or_insert(whole);
+        self.setback_mut(task).whole.get_or_insert(whole);
+        let record = self.tasks.at_mut(task.slot);
         let (attempt, stopping) = (record.attempt, record.state == TaskState::Stopping);
         self.effects.push(Effect::PartLost { task, attempt, worker });
         if !stopping {
@@ -93,7 +94,7 @@ impl Cluster {
     /// The current attempt was lost with its workers, and holds nothing that is still to be stopped: the task goes
     /// back to the queue, or fails if that has happened too often.
     pub(super) fn try_again(&mut self, task: TaskId) {
-        let setback = self.setbacks.entry(task.slot).or_default();
+        let setback = self.setback_mut(task);
         setback.whole = None;
         setback.lost_attempts += 1;
         if setback.lost_attempts > self.config.max_lost_attempts {
@@ -110,9 +111,14 @@ impl Cluster {
             return Err(EventError::WrongState { task, state });
         }
         if work > self.saved(task) {
-            self.setbacks.entry(task.slot).or_default().saved = work;
+            self.setback_mut(task).saved = work;
         }
         Ok(())
+    }
+
+    fn setback_mut(&mut self, task: TaskId) -> &mut Setback {
+        self.plain = false;
+        self.setbacks.entry(task.slot).or_default()
     }
 
     #[inline(always)]

@@ -14,6 +14,7 @@
 //!
 //! - `task.rs`: the task table; `queue.rs`: the queue; `worker.rs`: workers; `graph.rs`: dependencies
 //! - `event.rs`, `decision.rs`: what comes in and goes out, as data; `apply.rs`, `decide.rs`: how it is carried out
+//! - `plain.rs`: the short way for what nearly every run consists of
 //! - `losses.rs`: workers that change their state, attempts that are lost, progress that is saved
 //! - `placement.rs`: devices and replicas; `predictor.rs`: predicted run times
 
@@ -24,6 +25,7 @@ mod event;
 mod graph;
 mod losses;
 mod placement;
+mod plain;
 mod predictor;
 mod queue;
 mod running;
@@ -81,6 +83,8 @@ pub struct ClusterConfig {
     /// A queue of more tasks than this is deep, and indexed if [`Indexes::deep_queue`] is asked for. Decisions do not depend
     /// on it. Default 512.
     pub deep_from: usize,
+    /// Whether plain tasks take a short way through the core. Decisions do not depend on it. Default true.
+    pub short_way: bool,
 }
 
 impl Default for ClusterConfig {
@@ -95,6 +99,7 @@ impl Default for ClusterConfig {
             indexes: Indexes::default(),
             hears: true,
             deep_from: 512,
+            short_way: true,
         }
     }
 }
@@ -146,6 +151,8 @@ pub struct Cluster {
     pub(crate) fullest: Option<FullestFirst>,
     pub(crate) least: Option<LeastTree>,
     pub(crate) recent: Option<RecentChanges>,
+    /// Plain tasks may take the short way (`plain.rs`).
+    plain: bool,
     /// `fullest` or `recent` is kept.
     indexed: bool,
     /// It is listed by worker what runs there.
@@ -198,6 +205,7 @@ impl Cluster {
             fullest: None,
             least: None,
             recent: None,
+            plain: false,
             indexed: false,
             lists_running: false,
             dirty_lanes: Vec::new(),
@@ -229,6 +237,7 @@ impl Cluster {
     /// and before `from` ends.
     pub fn add_dependency(&mut self, from: u32, to: u32, transfer: Duration) {
         self.graph.add(from, to, transfer);
+        self.renew_plain();
     }
 
     /// Replaces the indexes that are kept; for a switch of strategy.
@@ -281,6 +290,19 @@ impl Cluster {
         if self.config.hears {
             self.events.push(event);
         }
+    }
+
+    /// What the driver has to do, in order, until it [says](Self::effects_done) that it has done so.
+    #[inline]
+    #[must_use]
+    pub fn effects(&self) -> &[Effect] {
+        &self.effects
+    }
+
+    /// The driver has done all that there was to do.
+    #[inline]
+    pub fn effects_done(&mut self) {
+        self.effects.clear();
     }
 
     /// Moves what the driver has to do into `effects`, in order.
@@ -379,6 +401,7 @@ impl Cluster {
         self.recent =
             self.config.indexes.recent_changes.then(|| RecentChanges::new(self.workers.len(), changes));
         self.indexed = self.fullest.is_some() || self.recent.is_some();
+        self.renew_plain();
     }
 
     pub(crate) fn worker_ids(&self) -> impl Iterator<Item = WorkerId> + use<> {

@@ -50,15 +50,37 @@ impl Queue {
         self.waiting = Some(Box::new(waiting));
     }
 
-    /// Inserts by (eligible, index), searching from both ends: arrivals go to the tail and requeued tasks, which
-    /// were served before, near the head.
+    /// Inserts by (eligible, index). What arrives goes to the tail.
     #[inline(always)]
     pub(crate) fn insert(&mut self, tasks: &mut TaskTable, slot: u32) {
+        let record = tasks.at_mut(slot);
+        record.state = TaskState::Queued;
+        let new = (record.eligible, record.index);
+        let tail = self.tail;
+        if tail == NIL {
+            self.head = slot;
+        } else {
+            let last = tasks.at(tail);
+            if (last.eligible, last.index) > new {
+                self.insert_within(tasks, slot, new);
+                return;
+            }
+            tasks.link_mut(tail).next = slot;
+        }
+        let link = tasks.link_mut(slot);
+        (link.prev, link.next) = (tail, NIL);
+        self.tail = slot;
+        self.count_in(tasks, slot);
+    }
+
+    /// Inserts what does not belong to the tail, searching from both ends: requeued tasks, which were served before, go near
+    /// the head.
+    #[inline(never)]
+    fn insert_within(&mut self, tasks: &mut TaskTable, slot: u32, new: (Time, u32)) {
         let key = |tasks: &TaskTable, slot: u32| {
             let record = tasks.at(slot);
             (record.eligible, record.index)
         };
-        let new = key(tasks, slot);
         let (mut before, mut after) = (self.tail, self.head);
         loop {
             if before == NIL || key(tasks, before) <= new {
@@ -72,7 +94,6 @@ impl Queue {
             }
             (before, after) = (tasks.link(before).prev, tasks.link(after).next);
         }
-        tasks.at_mut(slot).state = TaskState::Queued;
         let link = tasks.link_mut(slot);
         (link.prev, link.next) = (before, after);
         if before == NIL {
@@ -85,6 +106,11 @@ impl Queue {
         } else {
             tasks.link_mut(after).prev = slot;
         }
+        self.count_in(tasks, slot);
+    }
+
+    #[inline(always)]
+    fn count_in(&mut self, tasks: &TaskTable, slot: u32) {
         self.len += 1;
         if self.deep != usize::MAX {
             self.note(tasks, slot);
@@ -178,6 +204,12 @@ impl Queue {
     /// The entries of the index, if there is one, for the checker of invariants.
     pub(crate) fn indexed(&self) -> Option<Vec<((Time, TaskId), Demand)>> {
         self.waiting.as_ref().map(|waiting| waiting.iter().collect())
+    }
+
+    /// True if there is an index.
+    #[inline]
+    pub(crate) const fn is_indexed(&self) -> bool {
+        self.waiting.is_some()
     }
 
     /// True if no queued task fits into any of `openings`, as far as an index tells at a glance.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::placement::Placement;
-use crate::model::{Duration, TaskId, TaskSpec, Time, WorkerId};
+use crate::model::{ConstraintId, Duration, TaskId, TaskSpec, Time, WorkerId};
 use crate::prefetch;
 
 /// "No slot": the end of a list.
@@ -74,13 +74,15 @@ pub(crate) enum AfterStop {
     Cancel,
 }
 
-/// The changing part of a task.
+/// A task: what changes, and what it is.
 #[derive(Clone, Debug)]
 pub(crate) struct TaskRecord {
     /// Identity of the tenant; `NIL` in a free slot.
     pub(crate) index: u32,
     pub(crate) state: TaskState,
     pub(crate) after_stop: AfterStop,
+    /// One replica, for any worker, without GPU: what it asks for is amounts, no more.
+    pub(crate) plain: bool,
     /// Number of the current or last attempt; 0 before the first.
     pub(crate) attempt: u32,
     /// Starts that failed so far.
@@ -100,6 +102,8 @@ pub(crate) struct TaskRecord {
     pub(crate) expected: Duration,
     /// Time run in earlier attempts.
     pub(crate) attained: Duration,
+    /// What was known when it arrived, with at least one replica.
+    pub(crate) spec: TaskSpec,
 }
 
 /// A task's place in the queue, apart from its record: a walk along a deep queue passes over most tasks by what stands
@@ -119,6 +123,7 @@ impl TaskRecord {
             index: NIL,
             state: TaskState::Completed,
             after_stop: AfterStop::Requeue,
+            plain: false,
             attempt: 0,
             failed_starts: 0,
             lane: None,
@@ -130,6 +135,7 @@ impl TaskRecord {
             expected_end: Time::NEVER,
             expected: Duration::ZERO,
             attained: Duration::ZERO,
+            spec: TaskSpec::default(),
         }
     }
 
@@ -137,12 +143,15 @@ impl TaskRecord {
     #[inline(always)]
     fn take_tenant(&mut self, spec: &TaskSpec) {
         self.index = spec.index;
+        self.plain = spec.replicas <= 1 && spec.constraint == ConstraintId::ANY && spec.request.gpu.is_none();
         (self.attempt, self.failed_starts) = (0, 0);
         self.lane = None;
         self.placement = Placement::default();
         self.eligible = spec.arrival;
         (self.assigned_at, self.started_at, self.expected_end) = (Time::NEVER, Time::NEVER, Time::NEVER);
         (self.expected, self.attained) = (Duration::ZERO, Duration::ZERO);
+        // What the core relies on, whatever a driver says.
+        self.spec = TaskSpec { replicas: spec.replicas.max(1), ..*spec };
     }
 }
 
@@ -154,7 +163,6 @@ impl TaskRecord {
 pub(crate) struct TaskTable {
     records: Vec<TaskRecord>,
     links: Vec<Link>,
-    specs: Vec<TaskSpec>,
     free: Vec<u32>,
     /// Slots whose task has ended; given back by [`TaskTable::recycle`].
     ended: Vec<u32>,
@@ -165,8 +173,6 @@ impl TaskTable {
     #[inline(always)]
     pub(crate) fn insert(&mut self, spec: &TaskSpec) -> TaskId {
         let slot = self.free.pop().unwrap_or_else(|| self.grow());
-        // What the core relies on, whatever a driver says.
-        self.specs[slot as usize] = TaskSpec { replicas: spec.replicas.max(1), ..*spec };
         self.records[slot as usize].take_tenant(spec);
         self.links[slot as usize] = Link { prev: NIL, next: NIL, cpu_milli: spec.request.cpu_milli };
         TaskId { index: spec.index, slot }
@@ -175,7 +181,6 @@ impl TaskTable {
     /// One more slot.
     #[cold]
     fn grow(&mut self) -> u32 {
-        self.specs.push(TaskSpec::default());
         self.records.push(TaskRecord::vacant());
         self.links.push(Link::default());
         // More than 2^32 - 2 tasks alive at once do not fit any memory this runs in.
@@ -230,7 +235,7 @@ impl TaskTable {
 
     #[inline(always)]
     pub(crate) fn spec(&self, slot: u32) -> &TaskSpec {
-        &self.specs[slot as usize]
+        &self.records[slot as usize].spec
     }
 
     #[inline]
@@ -257,9 +262,8 @@ impl TaskTable {
     /// Asks for the memory of a task that is about to end.
     #[inline(always)]
     pub(crate) fn prefetch(&self, slot: usize) {
-        if let (Some(record), Some(spec)) = (self.records.get(slot), self.specs.get(slot)) {
+        if let Some(record) = self.records.get(slot) {
             prefetch(record);
-            prefetch(spec);
         }
     }
 

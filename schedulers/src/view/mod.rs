@@ -76,7 +76,8 @@ impl<'a> ClusterView<'a> {
     #[inline]
     #[must_use]
     pub fn surely_full(&self) -> bool {
-        self.cluster.queue.none_fits(&[self.cluster.rooms.most().opening()])
+        let queue = &self.cluster.queue;
+        queue.is_indexed() && queue.none_fits(&[self.cluster.rooms.most().opening()])
     }
 
     /// The least that any queued task asks for, amount by amount: only where the queue is deep and the strategy declares
@@ -114,7 +115,7 @@ impl<'a> ClusterView<'a> {
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<TaskView<'a>> {
         let record = self.cluster.tasks.get(id)?;
-        Some(TaskView { id, record, spec: self.cluster.tasks.spec(id.slot) })
+        Some(TaskView { id, record })
     }
 
     /// All tasks that have not ended, blocked ones included, in no stated order (but always the same).

@@ -8,7 +8,6 @@ use crate::model::{Duration, TaskId, TaskSpec, Time, WorkerId};
 pub struct TaskView<'a> {
     pub(super) id: TaskId,
     pub(super) record: &'a TaskRecord,
-    pub(super) spec: &'a TaskSpec,
 }
 
 impl<'a> TaskView<'a> {
@@ -22,7 +21,7 @@ impl<'a> TaskView<'a> {
     #[inline]
     #[must_use]
     pub const fn spec(&self) -> &'a TaskSpec {
-        self.spec
+        &self.record.spec
     }
 
     /// Its state.

@@ -9,10 +9,10 @@ use crate::plain::{PlainConservative, PlainEasy};
 use crate::support::{Job, config, job, secs, worker};
 
 /// What else happens: (when, worker, state, for how long), and (when, task) that is cancelled.
-type Troubles = (Vec<(u64, u32, usize, u64)>, Vec<(u64, u32)>);
+pub(crate) type Troubles = (Vec<(u64, u32, usize, u64)>, Vec<(u64, u32)>);
 
 /// Jobs that find room on the first worker of [`cluster`], most of them while the cluster is full.
-fn jobs(most: usize) -> impl Strategy<Value = Vec<Job>> {
+pub(crate) fn jobs(most: usize) -> impl Strategy<Value = Vec<Job>> {
     let one = (0u64..25, 0u64..14, 0u64..5, 0usize..10, 1u32..4, 0u64..5, any::<u16>());
     prop::collection::vec(one, 1..most).prop_map(|shapes| {
         let jobs = (0u32..).zip(shapes).map(|(index, (arrival, run, cores, milli, replicas, off, bits))| {
@@ -36,13 +36,13 @@ fn jobs(most: usize) -> impl Strategy<Value = Vec<Job>> {
     })
 }
 
-fn troubles() -> impl Strategy<Value = Troubles> {
+pub(crate) fn troubles() -> impl Strategy<Value = Troubles> {
     let faults = prop::collection::vec((0u64..60, 0u32..3, 0usize..3, 1u64..20), 0..4);
     let cancels = prop::collection::vec((0u64..60, 0u32..40), 0..4);
     (faults, cancels).prop_map(|(faults, cancels)| (faults, cancels))
 }
 
-fn cluster(workers: usize) -> Vec<WorkerSpec> {
+pub(crate) fn cluster(workers: usize) -> Vec<WorkerSpec> {
     let mut all = vec![worker(8, 4), worker(4, 1), worker(6, 2)];
     all[1].speed = cloudai_schedulers::Speed::from_millionths(1_700_000).unwrap();
     all[2].capacity.memory_mib = 250;
@@ -64,6 +64,17 @@ fn run(
         config.deep_from = deep_from;
     });
     let mut driver = Driver::with_config(config, cluster(workers), jobs);
+    plan_troubles(&mut driver, workers, faults, cancels);
+    (driver.run(strategy), driver.schedule())
+}
+
+/// Faults of the workers that there are, and cancellations.
+pub(crate) fn plan_troubles(
+    driver: &mut Driver,
+    workers: usize,
+    faults: &[(u64, u32, usize, u64)],
+    cancels: &[(u64, u32)],
+) {
     let known = |worker: u32| (worker as usize) < workers;
     for &(at, worker, state, length) in faults.iter().filter(|fault| known(fault.1)) {
         let state = [WorkerState::Draining, WorkerState::Unreachable, WorkerState::Lost][state];
@@ -75,10 +86,9 @@ fn run(
         driver.at(100, Event::WorkerChanged { worker, state: WorkerState::Active });
     }
     cancels.iter().for_each(|&(at, index)| driver.cancel_at(at, index));
-    (driver.run(strategy), driver.schedule())
 }
 
-fn named(spec: &str) -> Box<dyn Scheduler> {
+pub(crate) fn named(spec: &str) -> Box<dyn Scheduler> {
     Registry::builtin().build(&spec.parse().unwrap()).unwrap()
 }
 

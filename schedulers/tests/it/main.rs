@@ -29,6 +29,7 @@ mod reservations;
 mod restart;
 mod rollouts;
 mod scores;
+mod short_way;
 mod support;
 mod totality;
 mod users;

@@ -100,12 +100,10 @@ impl<O: Observer> Engine<'_, O> {
     /// A task ends by itself or at its limit, unless the heap's entry is of an attempt that was stopped.
     #[inline(always)]
     pub(super) fn complete(&mut self, key: u128, now: Time) -> Result<(), SimError> {
-        let Some((task, killed)) = self.tasks.ending(index_of(key), slot_of(key), now) else {
+        let Some((task, killed)) = self.tasks.take_ending(index_of(key), slot_of(key), now) else {
             self.stopped_ends = self.stopped_ends.saturating_sub(1);
             return Ok(());
         };
-        // Its entry has left the heap.
-        self.tasks.forget_end(task);
         if killed {
             return self.kill(task, now);
         }
@@ -195,7 +193,7 @@ impl<O: Observer> Engine<'_, O> {
             eligible: seen.eligible(),
             assigned: over.assigned,
             start: over.start,
-            first_start: record.first_start,
+            first_start: record.first_start(),
             end: now,
             status,
             expected: over.expected,
@@ -248,7 +246,7 @@ impl<O: Observer> Engine<'_, O> {
             end: now,
             attempts: ended.attempt(),
             eligible: ended.eligible(),
-            first_start: record.first_start,
+            first_start: record.first_start(),
         })?;
         self.count_ended();
         Ok(())

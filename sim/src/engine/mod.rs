@@ -102,7 +102,8 @@ struct Engine<'a, O> {
     /// Rare events: (time, class, task or worker index, number).
     agenda: BTreeMap<(Time, u8, u32, u64), Event>,
     scheduled: u64,
-    effects: Vec<Effect>,
+    /// When the first thing of the agenda or of the failures happens.
+    rare_at: Time,
     woke: bool,
     failures: Failures<'a>,
     checkpoints: Option<Checkpoints>,
@@ -168,7 +169,7 @@ impl<'a, O: Observer> Engine<'a, O> {
             completions: Completions::default(),
             agenda: BTreeMap::new(),
             scheduled: 0,
-            effects: Vec::new(),
+            rare_at: Time::NEVER,
             woke: false,
             failures,
             checkpoints: settings.checkpoints(),
@@ -225,10 +226,11 @@ impl<'a, O: Observer> Engine<'a, O> {
         }
         let mut next = if self.more { self.next.spec.arrival } else { Time::NEVER };
         next = next.min(self.completions.next_time());
+        self.rare_at = self.failures.next_time();
         if !self.agenda.is_empty() {
-            next = next.min(self.next_of_agenda());
+            self.rare_at = self.rare_at.min(self.next_of_agenda());
         }
-        next = next.min(self.failures.next_time());
+        next = next.min(self.rare_at);
         (next != Time::NEVER).then_some(next)
     }
 
@@ -255,7 +257,7 @@ impl<'a, O: Observer> Engine<'a, O> {
     #[inline(never)]
     fn drop_stopped_ends(&mut self) {
         let tasks = &self.tasks;
-        let is_over = |key| tasks.ending(index_of(key), slot_of(key), time_of(key)).is_none();
+        let is_over = |key| !tasks.is_ending(index_of(key), slot_of(key), time_of(key));
         let dropped = self.completions.drop_over(is_over);
         self.stopped_ends = self.stopped_ends.saturating_sub(dropped);
     }
@@ -299,11 +301,9 @@ impl<'a, O: Observer> Engine<'a, O> {
         while let Some(key) = self.completions.pop_at(now) {
             self.complete(key, now)?;
         }
-        if self.failures.next_time() == now {
-            self.schedule_changes(now);
-        }
-        let rare = !self.agenda.is_empty() && self.next_of_agenda() == now;
+        let rare = self.rare_at == now;
         if rare {
+            self.schedule_changes(now);
             self.apply_rare(now, ..Event::ARRIVAL_CLASS)?;
         }
         while self.more && self.next.spec.arrival == now {
@@ -384,19 +384,19 @@ impl<'a, O: Observer> Engine<'a, O> {
     /// Does what the core asks for.
     #[inline(always)]
     fn carry_out(&mut self, now: Time) -> Result<(), SimError> {
-        self.cluster.take_effects(&mut self.effects);
-        if self.effects.is_empty() {
-            return Ok(());
-        }
-        let mut effects = std::mem::take(&mut self.effects);
-        for effect in &effects {
-            match *effect {
-                Effect::Start { task, attempt } => self.start(task, attempt, now)?,
-                ref rare => self.carry_out_rare(rare, now)?,
+        let mut done = 0;
+        while let Some(effect) = self.cluster.effects().get(done) {
+            done += 1;
+            if let Effect::Start { task, attempt } = *effect {
+                self.start(task, attempt, now)?;
+            } else {
+                let rare = effect.clone();
+                self.carry_out_rare(&rare, now)?;
             }
         }
-        effects.clear();
-        self.effects = effects;
+        if done > 0 {
+            self.cluster.effects_done();
+        }
         Ok(())
     }
 

@@ -6,29 +6,51 @@ use cloudai_schedulers::{
 use cloudai_workloads::{Durations, Task};
 
 /// The true side of a task, beside the core's slot.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct SimTask {
-    id: Option<TaskId>,
-    pub(super) name: String,
+    /// The slot's tenant, or its last one.
+    id: TaskId,
+    /// Whether it ends at its limit.
+    killed: bool,
+    /// When the current attempt ends; `NEVER` if none runs.
+    ends_at: Time,
+    /// Start of its first attempt that started; `NEVER` before.
+    first_start: Time,
     /// True nominal run time.
     duration: Duration,
-    /// Nominal run time after which it is killed, if limits are in force: the file's estimate.
-    limit: Option<Duration>,
+    /// Nominal run time after which it is killed, if limits are in force: the file's estimate. `MAX` without one.
+    limit: Duration,
     /// Nominal progress that was saved.
     done: Duration,
     /// How much of its limit that has taken.
     used: Duration,
-    pub(super) first_start: Option<Time>,
-    /// When the current attempt ends; `NEVER` if none runs.
-    ends_at: Time,
-    /// Whether it ends at its limit.
-    killed: bool,
+    pub(super) name: String,
 }
 
 impl SimTask {
+    fn new(id: TaskId) -> Self {
+        Self {
+            id,
+            killed: false,
+            ends_at: Time::NEVER,
+            first_start: Time::NEVER,
+            duration: Duration::ZERO,
+            limit: Duration::MAX,
+            done: Duration::ZERO,
+            used: Duration::ZERO,
+            name: String::new(),
+        }
+    }
+
     /// True if an attempt goes on from saved progress.
     pub(super) fn is_resumed(&self) -> bool {
         self.done > Duration::ZERO
+    }
+
+    /// When its first attempt that started did so.
+    #[inline]
+    pub(super) fn first_start(&self) -> Option<Time> {
+        (self.first_start != Time::NEVER).then_some(self.first_start)
     }
 }
 
@@ -113,15 +135,15 @@ impl Tasks {
     #[inline(always)]
     pub(super) fn insert(&mut self, id: TaskId, task: &mut Task, limit: Option<Duration>) {
         if id.slot() >= self.tasks.len() {
-            self.tasks.resize_with(id.slot() + 1, SimTask::default);
+            self.tasks.resize_with(id.slot() + 1, || SimTask::new(id));
             self.workers.resize(id.slot() + 1, WorkerId(0));
         }
         let record = &mut self.tasks[id.slot()];
         std::mem::swap(&mut record.name, &mut task.name);
-        record.id = Some(id);
-        (record.duration, record.limit, record.done) = (task.duration, limit, Duration::ZERO);
-        record.used = Duration::ZERO;
-        (record.first_start, record.ends_at, record.killed) = (None, Time::NEVER, false);
+        (record.id, record.killed) = (id, false);
+        (record.duration, record.limit) = (task.duration, limit.unwrap_or(Duration::MAX));
+        (record.done, record.used) = (Duration::ZERO, Duration::ZERO);
+        (record.first_start, record.ends_at) = (Time::NEVER, Time::NEVER);
     }
 
     /// True if all tasks that are alive lie in a near cache, as likely as not.
@@ -156,22 +178,33 @@ impl Tasks {
         let run = times.on_all(task, id.index(), placement);
         self.workers[id.slot()] = placement.worker().unwrap_or_default();
         // Of the limit, what saved work has used is gone; what was lost does not count.
-        let limit = task.limit.filter(|_| times.kill).map(|limit| limit.saturating_sub(task.used));
-        let limit = limit.map(|limit| times.nominal_on(limit, placement));
-        task.killed = limit.is_some_and(|limit| limit < run);
-        let work = limit.map_or(run, |limit| limit.min(run));
+        let mut work = run;
+        if times.kill && task.limit != Duration::MAX {
+            let limit = times.nominal_on(task.limit.saturating_sub(task.used), placement);
+            task.killed = limit < run;
+            work = work.min(limit);
+        }
         let length = times.checkpoints.map_or(work, |costs| costs.length(work, task.is_resumed()));
         task.ends_at = now + length;
-        task.first_start.get_or_insert(now);
+        task.first_start = task.first_start.min(now);
         task.ends_at
     }
 
-    /// The task of a heap entry and whether it is killed, unless its attempt was stopped since.
+    /// True if the attempt of a heap entry ends then, and was not stopped since.
     #[inline(always)]
-    pub(super) fn ending(&self, index: u32, slot: usize, at: Time) -> Option<(TaskId, bool)> {
-        let task = self.tasks.get(slot)?;
-        let id = task.id.filter(|id| id.index() == index)?;
-        (task.ends_at == at).then_some((id, task.killed))
+    pub(super) fn is_ending(&self, index: u32, slot: usize, at: Time) -> bool {
+        self.tasks.get(slot).is_some_and(|task| task.id.index() == index && task.ends_at == at)
+    }
+
+    /// The same of an entry that has left the heap: the task, and whether it is killed; `None` if its attempt was stopped.
+    #[inline(always)]
+    pub(super) fn take_ending(&mut self, index: u32, slot: usize, at: Time) -> Option<(TaskId, bool)> {
+        let task = self.tasks.get_mut(slot)?;
+        if task.id.index() != index || task.ends_at != at {
+            return None;
+        }
+        task.ends_at = Time::NEVER;
+        Some((task.id, task.killed))
     }
 
     /// The current attempt no longer ends by itself; true if it would have.

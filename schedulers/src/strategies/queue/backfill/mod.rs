@@ -94,13 +94,7 @@ impl<'a, 'c> Pass<'a, 'c> {
 
     /// The same for those who need not know where: false if it does not fit.
     pub fn starts(&mut self, task: TaskId, limits: Limits<'_>) -> bool {
-        if self.cx.view().surely_full_for(task) {
-            return false;
-        }
-        let chosen = self.placement.choose(self.cx, task, limits);
-        // Looked at where it lies: to move what was just written costs more than the look.
-        let Some(placement) = &chosen else { return false };
-        let started = self.cx.place(task, placement).is_ok();
+        let started = self.placement.start(self.cx, task, limits);
         if started {
             self.order.started(task, &self.cx.view());
         }

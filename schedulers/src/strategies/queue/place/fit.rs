@@ -16,6 +16,16 @@ impl PlacementRule for FirstFit {
         false
     }
 
+    fn start(&mut self, cx: &mut SchedulingContext<'_>, task: TaskId, limits: Limits<'_>) -> bool {
+        if limits.are_none()
+            && let Some(started) = cx.assign_first_fit(task)
+        {
+            return started;
+        }
+        let chosen = self.choose(cx, task, limits);
+        chosen.is_some_and(|placement| cx.place(task, &placement).is_ok())
+    }
+
     fn choose(
         &mut self,
         cx: &mut SchedulingContext<'_>,

@@ -98,7 +98,7 @@ fn rank(percent: f64, len: u32) -> u32 {
 /// The bin of a value. Behind a value's first one its next 10 bits count, and with each power of two begin 2^10 bins more.
 #[inline(always)]
 const fn bin_of(value: u64) -> usize {
-    let dropped = (value | (2 << DIGITS) - 1).ilog2() - DIGITS;
+    let dropped = (value | ((2 << DIGITS) - 1)).ilog2() - DIGITS;
     ((dropped as usize) << DIGITS) + (value >> dropped) as usize
 }
 

@@ -3,36 +3,33 @@
 use cloudai_schedulers::strategies::queue::place::gpu::fragmentation::TypicalTasks;
 use cloudai_schedulers::{Cluster, Duration, Placement, Time, Totals, WorkerId, WorkerState};
 use cloudai_workloads::{Needs, Scenario, Settings};
-use hdrhistogram::Histogram;
 
 use super::{Attempt, AttemptEnd, EndedWaiting, Observer};
 use crate::error::SimError;
-use crate::histogram::three_digits;
+use crate::histogram::Bins;
 use crate::result::{CdfPoint, Metrics};
 
 /// Runs shorter than this count as this long in a bounded slowdown (Feitelson et al. 1997).
 const SLOWDOWN_BOUND: Duration = Duration::from_secs(10);
 
-/// A sum, a count and a histogram of times in microseconds.
-#[derive(Clone, Debug)]
+/// A sum, the largest and a histogram of times in microseconds.
+#[derive(Clone, Debug, Default)]
 struct Times {
     sum: u128,
     /// The largest, exactly: the histogram's own is the upper end of its bin.
     max: u64,
-    /// A run has fewer than 2^32 tasks, and small counts stay in the cache.
-    histogram: Histogram<u32>,
+    histogram: Bins,
 }
 
 impl Times {
-    fn new() -> Self {
-        Self { sum: 0, max: 0, histogram: three_digits() }
-    }
-
+    #[inline(always)]
     fn record(&mut self, time: Duration) {
-        self.sum += u128::from(time.micros());
-        self.max = self.max.max(time.micros());
-        // The histogram grows as needed.
-        let _ = self.histogram.record(time.micros());
+        let micros = time.micros();
+        self.sum += u128::from(micros);
+        if micros > self.max {
+            self.max = micros;
+        }
+        self.histogram.record(micros);
     }
 
     fn mean_s(&self) -> Option<f64> {
@@ -40,9 +37,42 @@ impl Times {
         (count > 0).then(|| seconds(self.sum) / as_float(count))
     }
 
-    fn percentile_s(&self, percent: f64) -> Option<f64> {
-        let value = || self.histogram.value_at_percentile(percent).min(self.max);
-        (!self.histogram.is_empty()).then(|| Duration::from_micros(value()).seconds())
+    /// The median, the 95th and the 99th percentile.
+    fn percentiles_s(&self) -> [Option<f64>; 3] {
+        let values = self.histogram.percentiles([50.0, 95.0, 99.0]);
+        let seconds = |value: u64| Duration::from_micros(value.min(self.max)).seconds();
+        values.map_or([None; 3], |values| values.map(|value| Some(seconds(value))))
+    }
+}
+
+/// A number that holds for a while each time, and its integral over time, in units x microseconds.
+///
+/// The integral grows when the number changes, not with every instant: it is exact, so nothing is lost by it.
+#[derive(Clone, Copy, Debug)]
+struct Integral {
+    value: u64,
+    since: Time,
+    before: u128,
+}
+
+impl Integral {
+    const fn new(value: u64, since: Time) -> Self {
+        Self { value, since, before: 0 }
+    }
+
+    /// The number is `value` from `now` on; before the integral begins, no time passes.
+    #[inline(always)]
+    fn set(&mut self, now: Time, value: u64) {
+        if value != self.value {
+            self.before = self.until(now);
+            self.since = self.since.max(now);
+            self.value = value;
+        }
+    }
+
+    #[inline(always)]
+    fn until(&self, now: Time) -> u128 {
+        self.before + u128::from(self.value) * u128::from((now - self.since).micros())
     }
 }
 
@@ -62,22 +92,19 @@ fn wide(sum: u128) -> f64 {
     u64::try_from(sum).map_or_else(|_| sum as f64, |sum| sum as f64)
 }
 
-/// A number of at least 1 in whole thousandths, rounded.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "rounded, not negative, saturates"
-)]
-fn thousandths(value: f64) -> u64 {
-    (value * 1e3 + 0.5) as u64
+/// The number that [`Duration::seconds`] gives. Simulated time ends at 2^62 microseconds, so a length of it fits a signed
+/// number, and that is converted by a single instruction.
+#[inline(always)]
+#[expect(clippy::cast_precision_loss, reason = "a slowdown is a ratio of roundings")]
+fn simulated_seconds(length: Duration) -> f64 {
+    length.micros().cast_signed() as f64 / 1e6
 }
 
-/// Time integrals of what tasks hold, in units x microseconds.
-#[derive(Clone, Copy, Debug, Default)]
-struct Integrals {
-    cpu: u128,
-    memory: u128,
-    gpu: u128,
+/// A number of at least 1 in whole thousandths, rounded; below 2^63, as no slowdown is more than 2^62 microseconds / 10 s.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "rounded")]
+fn thousandths(value: f64) -> u64 {
+    ((value * 1e3 + 0.5) as i64).cast_unsigned()
 }
 
 /// Mean bounded slowdown of one user so far.
@@ -96,11 +123,17 @@ pub struct MetricsObserver<'a> {
     first_arrival: Time,
     last_arrival: Time,
     last_end: Time,
-    // Held since `since`:
-    since: Time,
-    held: Totals,
+    /// The last instant, once the first task has arrived: integrals are read there.
+    settled_at: Time,
+    // What tasks hold:
+    cpu: Integral,
+    memory: Integral,
+    gpu: Integral,
+    /// As of the last arrival, or of the last change of a worker after it.
     capacity: Totals,
-    integrals: Integrals,
+    /// False while a single worker is all there is and has never failed: then no load deviates from the mean, and none is
+    /// computed.
+    watches_loads: bool,
     /// Workers whose load may have changed in this instant; what it was in between took no time.
     changed: Vec<WorkerId>,
     // Loads of the workers that are up, in billionths: each, their sum and sum of squares.
@@ -108,9 +141,8 @@ pub struct MetricsObserver<'a> {
     load_sum: u64,
     load_squares: u128,
     up: u64,
-    /// Workers that were up since `since`, and the time integral of that.
-    up_since: u64,
-    up_integral: u128,
+    /// Workers that are up, as of the last instant.
+    available: Integral,
     /// The standard deviation of load, as of the last instant, and whether loads have changed since.
     deviation: f64,
     loads_changed: bool,
@@ -120,7 +152,7 @@ pub struct MetricsObserver<'a> {
     turnarounds: Times,
     slowdown_sum: f64,
     /// Bounded slowdowns in thousandths.
-    slowdowns: Histogram<u32>,
+    slowdowns: Bins,
     slowdown_max: u64,
     /// By [`UserId`](cloudai_schedulers::UserId).
     users: Vec<UserSlowdown>,
@@ -151,24 +183,25 @@ impl<'a> MetricsObserver<'a> {
             first_arrival: scenario.first_arrival,
             last_arrival: scenario.last_arrival,
             last_end: scenario.first_arrival,
-            since: scenario.first_arrival,
-            held: Totals::default(),
+            settled_at: scenario.first_arrival,
+            cpu: Integral::new(0, scenario.first_arrival),
+            memory: Integral::new(0, scenario.first_arrival),
+            gpu: Integral::new(0, scenario.first_arrival),
             capacity: Totals::default(),
-            integrals: Integrals::default(),
+            watches_loads: scenario.workers.len() > 1,
             changed: Vec::new(),
             loads: vec![Some(0); scenario.workers.len()],
             load_sum: 0,
             load_squares: 0,
             up: scenario.workers.len() as u64,
-            up_since: scenario.workers.len() as u64,
-            up_integral: 0,
+            available: Integral::new(scenario.workers.len() as u64, scenario.first_arrival),
             deviation: 0.0,
             loads_changed: false,
             deviation_integral: 0.0,
-            waits: Times::new(),
-            turnarounds: Times::new(),
+            waits: Times::default(),
+            turnarounds: Times::default(),
             slowdown_sum: 0.0,
-            slowdowns: three_digits(),
+            slowdowns: Bins::default(),
             slowdown_max: 0,
             users: vec![UserSlowdown::default(); scenario.users.len()],
             starved: 0,
@@ -238,41 +271,104 @@ impl<'a> MetricsObserver<'a> {
         libm::sqrt(wide(spread)) / as_float(self.up) / 1e9
     }
 
-    /// The integrals up to now, under what has been held since the last instant.
-    fn integrate(&mut self, now: Time) {
-        let span = now - self.since;
-        let micros = u128::from(span.micros());
-        self.integrals.cpu += u128::from(self.held.cpu_milli) * micros;
-        self.integrals.memory += u128::from(self.held.memory_mib) * micros;
-        self.integrals.gpu += u128::from(self.held.gpu_milli) * micros;
-        self.up_integral += u128::from(self.up_since) * micros;
+    /// The loads after this instant, and their deviation up to it.
+    #[inline(never)]
+    fn settle_loads(&mut self, cluster: &Cluster) {
+        let now = cluster.now();
         if self.deviation > 0.0 {
-            self.deviation_integral += self.deviation * as_float(span.micros());
+            self.deviation_integral += self.deviation * as_float((now - self.settled_at).micros());
         }
-        self.since = self.since.max(now);
+        self.refresh_loads(cluster);
+        self.available.set(now, self.up);
+        if std::mem::take(&mut self.loads_changed) {
+            self.deviation = self.standard_deviation();
+        }
     }
 
+    /// How much of the GPUs is allocated when all tasks have arrived, and what is left.
+    #[cold]
+    #[inline(never)]
+    fn settle_last_arrival(&mut self, cluster: &Cluster) {
+        self.capacity = cluster.capacity();
+        if self.capacity.gpu_milli > 0 {
+            let allocated = as_float(self.gpu.value) / as_float(self.capacity.gpu_milli);
+            self.allocation = Some((allocated, self.typical.fragmentation(&cluster.view())));
+        }
+    }
+
+    #[inline(always)]
     fn ended_at(&mut self, end: Time) {
-        self.last_end = self.last_end.max(end);
+        if end > self.last_end {
+            self.last_end = end;
+        }
     }
 
+    #[inline(always)]
     fn record_end(&mut self, attempt: &Attempt<'_>) {
         let start = attempt.start.unwrap_or(attempt.end);
         let (turnaround, run) = (attempt.end - attempt.spec.arrival, attempt.end - start);
         self.turnarounds.record(turnaround);
-        let slowdown = (turnaround.seconds() / run.max(SLOWDOWN_BOUND).seconds()).max(1.0);
+        let bounded = simulated_seconds(run.max(SLOWDOWN_BOUND));
+        let slowdown = (simulated_seconds(turnaround) / bounded).max(1.0);
         self.slowdown_sum += slowdown;
         let thousandths = thousandths(slowdown);
-        self.slowdown_max = self.slowdown_max.max(thousandths);
-        // The histogram grows as needed.
-        let _ = self.slowdowns.record(thousandths);
+        if thousandths > self.slowdown_max {
+            self.slowdown_max = thousandths;
+        }
+        self.slowdowns.record(thousandths);
         if let Some(user) = self.users.get_mut(attempt.spec.user.0 as usize) {
             user.sum += slowdown;
             user.count += 1;
         }
     }
 
+    #[inline(always)]
+    fn attempt_completed(&mut self, attempt: &Attempt<'_>) {
+        self.add_costs(attempt);
+        self.completed += 1;
+        self.record_end(attempt);
+        if attempt.spec.estimate.is_none() {
+            let run = (attempt.end - attempt.start.unwrap_or(attempt.end)).micros();
+            self.predicted_off += u128::from(run.abs_diff(attempt.expected.micros()));
+            self.predicted_of += u128::from(run);
+        }
+        self.task_over(attempt, Some(attempt.end));
+    }
+
+    #[inline(never)]
+    fn attempt_broke_off(&mut self, attempt: &Attempt<'_>) {
+        self.add_costs(attempt);
+        match attempt.status {
+            AttemptEnd::Completed => {}
+            AttemptEnd::TimedOut => {
+                self.timed_out += 1;
+                self.record_end(attempt);
+            }
+            AttemptEnd::Preempted => self.preemptions += 1,
+            AttemptEnd::Cancelled => self.cancelled += 1,
+            AttemptEnd::Lost => self.attempts_lost += 1,
+        }
+        if !attempt.status.is_retried() {
+            self.task_over(attempt, None);
+        }
+    }
+
+    #[inline(always)]
+    fn add_costs(&mut self, attempt: &Attempt<'_>) {
+        self.lost += u128::from(attempt.lost.micros());
+        self.overhead += u128::from(attempt.overhead.micros());
+    }
+
+    /// The attempt was the task's last one.
+    #[inline(always)]
+    fn task_over(&mut self, attempt: &Attempt<'_>, completed: Option<Time>) {
+        self.ended_at(attempt.end);
+        self.waited(attempt.eligible, attempt.first_start);
+        self.missed(attempt.spec.deadline, completed);
+    }
+
     /// Each task that started counts once, when it is over, by its first start.
+    #[inline(always)]
     fn waited(&mut self, eligible: Time, first_start: Option<Time>) {
         let Some(first) = first_start else { return };
         let wait = first - eligible;
@@ -280,6 +376,7 @@ impl<'a> MetricsObserver<'a> {
         self.starved += u64::from(wait > self.settings.starvation_threshold);
     }
 
+    #[inline(always)]
     fn missed(&mut self, deadline: Option<Time>, end: Option<Time>) {
         let missed = deadline.is_some_and(|deadline| end.is_none_or(|end| end > deadline));
         self.deadline_misses += u64::from(missed);
@@ -289,10 +386,10 @@ impl<'a> MetricsObserver<'a> {
     #[must_use]
     pub fn wait_cdf(&self) -> Vec<CdfPoint> {
         let (mut seen, all) = (0, self.waits.histogram.len());
-        let points = self.waits.histogram.iter_recorded().map(|step| {
-            seen += u64::from(step.count_at_value());
-            let wait = step.value_iterated_to().min(self.waits.max);
-            CdfPoint { wait_s: Duration::from_micros(wait).seconds(), share: as_float(seen) / as_float(all) }
+        let points = self.waits.histogram.recorded().map(|(wait, count)| {
+            seen += u64::from(count);
+            let wait = Duration::from_micros(wait.min(self.waits.max));
+            CdfPoint { wait_s: wait.seconds(), share: as_float(seen) / as_float(all) }
         });
         points.collect()
     }
@@ -307,22 +404,26 @@ impl<'a> MetricsObserver<'a> {
 
     /// 99th percentile of the bounded slowdowns.
     fn p99_slowdown(&self) -> Option<f64> {
-        let value = || self.slowdowns.value_at_percentile(99.0).min(self.slowdown_max);
-        (!self.slowdowns.is_empty()).then(|| as_float(value()) / 1e3)
+        let [value] = self.slowdowns.percentiles([99.0])?;
+        Some(as_float(value.min(self.slowdown_max)) / 1e3)
     }
 
     /// The metrics of the run, bounds left out.
     #[must_use]
     pub fn metrics(&self, strategy: &str) -> Metrics {
         let makespan = self.last_end - self.first_arrival;
-        let any_end = !self.turnarounds.histogram.is_empty();
-        let share = |integral: u128, capacity: u64| {
+        let ends = self.turnarounds.histogram.len();
+        let any_end = ends > 0;
+        let [p50_wait_s, p95_wait_s, p99_wait_s] = self.waits.percentiles_s();
+        let [p50_turnaround_s, p95_turnaround_s, p99_turnaround_s] = self.turnarounds.percentiles_s();
+        let share = |held: &Integral, capacity: u64| {
+            let integral = held.until(self.settled_at);
             let full = u128::from(capacity) * u128::from(makespan.micros());
             (full > 0).then(|| wide(integral) / wide(full))
         };
-        let cpu = share(self.integrals.cpu, self.capacity.cpu_milli);
-        let memory = share(self.integrals.memory, self.capacity.memory_mib);
-        let gpu = share(self.integrals.gpu, self.capacity.gpu_milli);
+        let cpu = share(&self.cpu, self.capacity.cpu_milli);
+        let memory = share(&self.memory, self.capacity.memory_mib);
+        let gpu = share(&self.gpu, self.capacity.gpu_milli);
         let asked =
             [(self.needs.asks_cpu, cpu), (self.needs.asks_memory, memory), (self.needs.asks_gpu, gpu)];
         let used: Vec<f64> = asked.into_iter().filter_map(|(asked, share)| share.filter(|_| asked)).collect();
@@ -335,15 +436,14 @@ impl<'a> MetricsObserver<'a> {
             strategy: strategy.to_owned(),
             makespan_s,
             mean_wait_s: self.waits.mean_s(),
-            p50_wait_s: self.waits.percentile_s(50.0),
-            p95_wait_s: self.waits.percentile_s(95.0),
-            p99_wait_s: self.waits.percentile_s(99.0),
+            p50_wait_s,
+            p95_wait_s,
+            p99_wait_s,
             mean_turnaround_s: self.turnarounds.mean_s(),
-            p50_turnaround_s: self.turnarounds.percentile_s(50.0),
-            p95_turnaround_s: self.turnarounds.percentile_s(95.0),
-            p99_turnaround_s: self.turnarounds.percentile_s(99.0),
-            mean_bounded_slowdown: any_end
-                .then(|| self.slowdown_sum / as_float(self.turnarounds.histogram.len())),
+            p50_turnaround_s,
+            p95_turnaround_s,
+            p99_turnaround_s,
+            mean_bounded_slowdown: any_end.then(|| self.slowdown_sum / as_float(ends)),
             resource_utilization: mean(&used),
             cpu_utilization: cpu,
             memory_utilization: memory,
@@ -360,7 +460,7 @@ impl<'a> MetricsObserver<'a> {
             attempts_lost: self.attempts_lost,
             work_lost_s: seconds(self.lost),
             overhead_s: seconds(self.overhead),
-            availability: share(self.up_integral, self.loads.len() as u64),
+            availability: share(&self.available, self.loads.len() as u64),
             deadline_misses: self.needs.deadlines.then_some(self.deadline_misses),
             jain_fairness: self.jain(),
             prediction_error: (self.predicted_of > 0)
@@ -383,47 +483,29 @@ impl<'a> MetricsObserver<'a> {
 }
 
 impl Observer for MetricsObserver<'_> {
-    #[inline]
+    #[inline(always)]
     fn held_changed(&mut self, placement: &Placement, _: &Cluster) {
-        // Of a single worker no load deviates from the mean, and none is computed until a second one joins.
-        if self.loads.len() > 1 {
+        if self.watches_loads {
             placement.parts().iter().for_each(|part| self.load_changed(part.worker));
         }
     }
 
-    fn worker_changed(&mut self, worker: WorkerId, _: &Cluster) {
-        if self.loads.len() == 1 {
+    fn worker_changed(&mut self, worker: WorkerId, cluster: &Cluster) {
+        if !self.watches_loads {
+            // The only one so far; its load has not been watched.
+            self.watches_loads = true;
             self.load_changed(WorkerId(0));
         }
+        self.capacity = cluster.capacity();
         self.load_changed(worker);
     }
 
+    #[inline(always)]
     fn attempt_ended(&mut self, attempt: &Attempt<'_>) -> Result<(), SimError> {
-        self.lost += u128::from(attempt.lost.micros());
-        self.overhead += u128::from(attempt.overhead.micros());
-        match attempt.status {
-            AttemptEnd::Completed => {
-                self.completed += 1;
-                self.record_end(attempt);
-                if attempt.spec.estimate.is_none() {
-                    let run = (attempt.end - attempt.start.unwrap_or(attempt.end)).micros();
-                    self.predicted_off += u128::from(run.abs_diff(attempt.expected.micros()));
-                    self.predicted_of += u128::from(run);
-                }
-            }
-            AttemptEnd::TimedOut => {
-                self.timed_out += 1;
-                self.record_end(attempt);
-            }
-            AttemptEnd::Preempted => self.preemptions += 1,
-            AttemptEnd::Cancelled => self.cancelled += 1,
-            AttemptEnd::Lost => self.attempts_lost += 1,
-        }
-        if !attempt.status.is_retried() {
-            self.ended_at(attempt.end);
-            self.waited(attempt.eligible, attempt.first_start);
-            let met = (attempt.status == AttemptEnd::Completed).then_some(attempt.end);
-            self.missed(attempt.spec.deadline, met);
+        if attempt.status == AttemptEnd::Completed {
+            self.attempt_completed(attempt);
+        } else {
+            self.attempt_broke_off(attempt);
         }
         Ok(())
     }
@@ -440,20 +522,18 @@ impl Observer for MetricsObserver<'_> {
         Ok(())
     }
 
+    #[inline(always)]
     fn settled(&mut self, cluster: &Cluster) -> Result<(), SimError> {
-        let now = cluster.now();
-        self.integrate(now);
-        self.held = cluster.held();
-        self.capacity = cluster.capacity();
-        self.refresh_loads(cluster);
-        self.up_since = self.up;
-        if std::mem::take(&mut self.loads_changed) {
-            self.deviation = self.standard_deviation();
+        let (now, held) = (cluster.now(), cluster.held());
+        self.cpu.set(now, held.cpu_milli);
+        self.memory.set(now, held.memory_mib);
+        self.gpu.set(now, held.gpu_milli);
+        if self.watches_loads {
+            self.settle_loads(cluster);
         }
-        if now == self.last_arrival && self.capacity.gpu_milli > 0 {
-            let all = as_float(self.capacity.gpu_milli);
-            let allocated = as_float(self.held.gpu_milli) / all;
-            self.allocation = Some((allocated, self.typical.fragmentation(&cluster.view())));
+        self.settled_at = self.settled_at.max(now);
+        if now == self.last_arrival {
+            self.settle_last_arrival(cluster);
         }
         Ok(())
     }

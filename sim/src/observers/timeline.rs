@@ -15,42 +15,79 @@ const ROWS: usize = 128;
 /// The width that bins begin with: 1/128 s, in microseconds (rounded down).
 const FIRST_WIDTH: u64 = 7_812;
 
-/// An integral over time, by bin.
+/// An integral over time, by bin. It grows when the value changes, not with every instant: it is exact, so nothing is lost by
+/// it.
 #[derive(Clone, Debug)]
 struct Series {
+    /// In units x microseconds.
     bins: Vec<u128>,
-    /// The value since `Clock::last`.
+    /// The value since `since`.
     value: u64,
     /// Until when it has been summed up, in microseconds since the start.
     since: u64,
+    /// The bin that `since` lies in or at the end of, and where it ends.
+    bin: usize,
+    bin_end: u64,
 }
 
 impl Series {
     fn new() -> Self {
-        Self { bins: vec![0; BINS], value: 0, since: 0 }
+        Self { bins: vec![0; BINS], value: 0, since: 0, bin: 0, bin_end: FIRST_WIDTH }
+    }
+
+    /// The value from `at` on, which lies within the bins.
+    #[inline(always)]
+    fn set(&mut self, at: u64, width: u64, value: u64) {
+        if value != self.value {
+            self.advance(at, width);
+            self.value = value;
+        }
     }
 
     /// Adds the current value up to `until`, which lies within the bins.
+    #[inline]
     fn advance(&mut self, until: u64, width: u64) {
-        if self.value > 0 {
-            let mut from = self.since;
-            while from < until {
-                let bin = from / width;
-                let to = until.min((bin + 1) * width);
-                if let Some(sum) = usize::try_from(bin).ok().and_then(|bin| self.bins.get_mut(bin)) {
-                    *sum += u128::from(self.value) * u128::from(to - from);
-                }
-                from = to;
-            }
+        if until > self.bin_end {
+            self.leave_bin(until, width);
         }
+        self.add(until);
+    }
+
+    /// Adds the current value up to the end of the last bin that ends before `until`.
+    #[inline(never)]
+    fn leave_bin(&mut self, until: u64, width: u64) {
+        if self.value == 0 {
+            self.since = until;
+            self.find_bin(width);
+        }
+        while until > self.bin_end {
+            self.add(self.bin_end);
+            self.bin += 1;
+            self.bin_end = self.bin_end.saturating_add(width);
+        }
+    }
+
+    /// Adds the current value up to `until`, which lies within the bin.
+    #[inline(always)]
+    fn add(&mut self, until: u64) {
+        self.bins[self.bin] += u128::from(self.value) * u128::from(until - self.since);
         self.since = until;
     }
 
-    fn merge(&mut self) {
+    /// Merges neighbours; bins are of this width from now on.
+    fn merge(&mut self, width: u64) {
         for bin in 0..BINS / 2 {
             self.bins[bin] = self.bins[2 * bin] + self.bins[2 * bin + 1];
         }
         self.bins[BINS / 2..].fill(0);
+        self.find_bin(width);
+    }
+
+    fn find_bin(&mut self, width: u64) {
+        let bin = self.since.saturating_sub(1) / width;
+        self.bin_end = (bin + 1).saturating_mul(width);
+        // Bins are merged before time outgrows them.
+        self.bin = usize::try_from(bin).unwrap_or(BINS).min(BINS - 1);
     }
 }
 
@@ -59,7 +96,10 @@ impl Series {
 pub struct TimelineObserver {
     start: Time,
     width: u64,
+    /// The last instant, in microseconds since the start.
     last: u64,
+    /// Where the bins end.
+    end: u64,
     capacity: Totals,
     cpu: Series,
     memory: Series,
@@ -68,6 +108,8 @@ pub struct TimelineObserver {
     loads: Vec<Series>,
     /// Load by worker, in billionths.
     load: Vec<u64>,
+    /// Workers whose load may have changed in this instant; what it was in between took no time.
+    changed: Vec<WorkerId>,
     workers_a_row: usize,
     labels: Vec<String>,
 }
@@ -89,6 +131,7 @@ impl TimelineObserver {
             start: first_arrival,
             width: FIRST_WIDTH,
             last: 0,
+            end: FIRST_WIDTH * BINS as u64,
             capacity: Totals::default(),
             cpu: Series::new(),
             memory: Series::new(),
@@ -96,40 +139,51 @@ impl TimelineObserver {
             queue: Series::new(),
             loads: vec![Series::new(); labels.len()],
             load: vec![0; workers.len()],
+            changed: Vec::new(),
             workers_a_row,
             labels,
         }
     }
 
     /// Microseconds since the start, with bins wide enough to hold them.
+    #[inline(always)]
     fn reach(&mut self, now: Time) -> u64 {
         let at = (now - self.start).micros();
-        while at > self.width.saturating_mul(BINS as u64) {
-            // A row that has not changed for long is summed up before its bins are merged.
-            let (last, width) = (self.last, self.width);
-            self.all_series().for_each(|series| {
-                series.advance(last, width);
-                series.merge();
-            });
-            self.width = self.width.saturating_mul(2);
+        if at > self.end {
+            self.widen(at);
         }
         self.last = at;
         at
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn widen(&mut self, at: u64) {
+        while at > self.end {
+            let width = self.width.saturating_mul(2);
+            self.all_series().for_each(|series| series.merge(width));
+            self.width = width;
+            self.end = width.saturating_mul(BINS as u64);
+        }
     }
 
     fn all_series(&mut self) -> impl Iterator<Item = &mut Series> {
         [&mut self.cpu, &mut self.memory, &mut self.gpu, &mut self.queue].into_iter().chain(&mut self.loads)
     }
 
-    fn refresh(&mut self, worker: WorkerId, cluster: &Cluster) {
+    #[inline]
+    fn load_changed(&mut self, worker: WorkerId) {
+        if self.changed.last() != Some(&worker) {
+            self.changed.push(worker);
+        }
+    }
+
+    fn refresh(&mut self, worker: WorkerId, at: u64, cluster: &Cluster) {
         let Some(load) = self.load.get_mut(worker.index()) else { return };
         let before = std::mem::replace(load, cluster.load(worker));
         let after = *load;
-        let at = self.reach(cluster.now());
-        let width = self.width;
         if let Some(row) = self.loads.get_mut(worker.index() / self.workers_a_row) {
-            row.advance(at, width);
-            row.value = row.value - before + after;
+            row.set(at, self.width, row.value - before + after);
         }
     }
 
@@ -170,32 +224,28 @@ impl TimelineObserver {
 }
 
 impl Observer for TimelineObserver {
-    fn held_changed(&mut self, placement: &Placement, cluster: &Cluster) {
-        for part in placement.parts() {
-            self.refresh(part.worker, cluster);
-        }
+    #[inline]
+    fn held_changed(&mut self, placement: &Placement, _: &Cluster) {
+        placement.parts().iter().for_each(|part| self.load_changed(part.worker));
     }
 
-    fn worker_changed(&mut self, worker: WorkerId, cluster: &Cluster) {
-        self.refresh(worker, cluster);
+    fn worker_changed(&mut self, worker: WorkerId, _: &Cluster) {
+        self.load_changed(worker);
     }
 
+    #[inline]
     fn settled(&mut self, cluster: &Cluster) -> Result<(), SimError> {
         let at = self.reach(cluster.now());
-        let width = self.width;
-        let held = cluster.held();
+        let (width, held) = (self.width, cluster.held());
         self.capacity = cluster.capacity();
-        let waiting = u64::try_from(cluster.waiting()).unwrap_or(u64::MAX);
-        let now = [
-            (&mut self.cpu, held.cpu_milli),
-            (&mut self.memory, held.memory_mib),
-            (&mut self.gpu, held.gpu_milli),
-            (&mut self.queue, waiting),
-        ];
-        for (series, value) in now {
-            series.advance(at, width);
-            series.value = value;
+        self.cpu.set(at, width, held.cpu_milli);
+        self.memory.set(at, width, held.memory_mib);
+        self.gpu.set(at, width, held.gpu_milli);
+        self.queue.set(at, width, cluster.waiting() as u64);
+        for changed in 0..self.changed.len() {
+            self.refresh(self.changed[changed], at, cluster);
         }
+        self.changed.clear();
         Ok(())
     }
 }

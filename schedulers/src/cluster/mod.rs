@@ -247,6 +247,7 @@ impl Cluster {
     }
 
     /// The time of the cluster.
+    #[inline]
     #[must_use]
     pub const fn now(&self) -> Time {
         self.now
@@ -338,30 +339,35 @@ impl Cluster {
     }
 
     /// Resources held by tasks now.
+    #[inline]
     #[must_use]
     pub const fn held(&self) -> Totals {
         self.held
     }
 
     /// Nominal capacity of all workers that ever joined.
+    #[inline]
     #[must_use]
     pub const fn capacity(&self) -> Totals {
         self.capacity
     }
 
     /// Tasks that wait for a worker: queued or in a lane.
+    #[inline]
     #[must_use]
     pub const fn waiting(&self) -> usize {
         self.queue.len + self.bound
     }
 
     /// Tasks that wait for predecessors.
+    #[inline]
     #[must_use]
     pub const fn blocked(&self) -> usize {
         self.blocked
     }
 
     /// Tasks that hold resources.
+    #[inline]
     #[must_use]
     pub const fn holding(&self) -> usize {
         self.holding

@@ -1,6 +1,7 @@
 //! When attempts end: a queue of keys in time, of which none is ever earlier than what was taken out last.
 //!
-//! Few keys stand in a binary heap. Of many that would read and write at as many far places as it has levels; they stand in
+//! Few keys stand in a binary heap. What is taken out of it leaves a gap at the top, which the next key fills that comes, as
+//! nearly always one does before another is taken out: one walk through the heap in place of two. Of many that would read and write at as many far places as it has levels; they stand in
 //! a radix heap, which the order of time makes possible (Ahuja, Mehlhorn, Orlin and Tarjan, "Faster Algorithms for the Shortest Path Problem",
 //! Journal of the ACM 37, 1990): a key lies in the bucket of the highest bit in which its time differs from the latest one
 //! taken out. Only the lowest bucket is looked into; when its first key is due, the rest of it moves to lower buckets. A
@@ -22,6 +23,8 @@ const NONE: u128 = u128::MAX;
 pub(super) struct Completions {
     /// All keys while there were never many.
     few: BinaryHeap<Reverse<u128>>,
+    /// The top of `few` has been taken out, and stands there only to be replaced.
+    gap: bool,
     /// There were many at some time: nothing is in `few`, everything below.
     many: bool,
     /// The time of the keys that were due last. No key is earlier.
@@ -42,6 +45,7 @@ impl Default for Completions {
     fn default() -> Self {
         Self {
             few: BinaryHeap::new(),
+            gap: false,
             many: false,
             last: 0,
             due: Vec::new(),
@@ -59,6 +63,11 @@ impl Completions {
     pub(super) fn push(&mut self, key: u128) {
         if self.many {
             self.push_to_many(key);
+        } else if self.gap
+            && let Some(mut top) = self.few.peek_mut()
+        {
+            *top = Reverse(key);
+            self.gap = false;
         } else {
             self.few.push(Reverse(key));
             if self.few.len() > FEW {
@@ -67,9 +76,32 @@ impl Completions {
         }
     }
 
+    /// The first of few keys.
+    #[inline(always)]
+    fn first_of_few(&self) -> Option<u128> {
+        if !self.gap {
+            return self.few.peek().map(|&Reverse(key)| key);
+        }
+        // The heap's order makes it one of those below the top.
+        match *self.few.as_slice() {
+            [_, Reverse(left), Reverse(right), ..] => Some(left.min(right)),
+            [_, Reverse(left)] => Some(left),
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn close_gap(&mut self) {
+        if self.gap {
+            self.few.pop();
+            self.gap = false;
+        }
+    }
+
     #[cold]
     fn become_many(&mut self) {
         self.many = true;
+        self.close_gap();
         for Reverse(key) in std::mem::take(&mut self.few) {
             self.push_to_many(key);
         }
@@ -103,7 +135,7 @@ impl Completions {
     #[inline(always)]
     pub(super) fn next_time(&self) -> Time {
         if !self.many {
-            return self.few.peek().map_or(Time::NEVER, |&Reverse(key)| time_of(key));
+            return self.first_of_few().map_or(Time::NEVER, time_of);
         }
         if self.due.is_empty() { time_of(self.next) } else { Time::from_micros(self.last) }
     }
@@ -114,8 +146,9 @@ impl Completions {
         if self.many {
             return self.pop_of_many(now);
         }
-        let &Reverse(key) = self.few.peek().filter(|&&Reverse(key)| time_of(key) == now)?;
-        self.few.pop();
+        let key = self.first_of_few().filter(|&key| time_of(key) == now)?;
+        self.close_gap();
+        self.gap = true;
         Some(key)
     }
 
@@ -185,6 +218,7 @@ impl Completions {
     #[inline(never)]
     pub(super) fn drop_over(&mut self, is_over: impl Fn(u128) -> bool) -> u64 {
         let mut dropped = 0;
+        self.close_gap();
         while self.few.peek().is_some_and(|&Reverse(key)| is_over(key)) {
             self.few.pop();
             dropped += 1;

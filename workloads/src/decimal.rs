@@ -2,8 +2,13 @@
 
 use std::fmt;
 
+use crate::records::WINDOW;
+
 /// The most significant digits that a number may have.
 const MAX_DIGITS: u32 = 30;
+
+/// The most characters of a number that is read without more ado: its product with a unit is far from 2^64.
+const MAX_LONG: usize = 12;
 
 /// Powers of ten for the fast path.
 const POWERS: [u64; 16] = {
@@ -56,16 +61,86 @@ impl fmt::Display for Fault {
 /// Accepts `12`, `0.5`, `.5`, `5.`, `+1`, `1e3`, `1.5E-2`; ASCII blanks around it are not accepted.
 #[inline]
 pub(crate) fn parse(text: &[u8], unit: u32, rounding: Rounding) -> Result<u64, Fault> {
-    match parse_short(text, unit, rounding) {
+    match parse_long(text, unit, rounding) {
         Some(units) => Ok(units),
         None => parse_any(text, unit, rounding),
     }
 }
 
-/// The usual case: at most 12 characters, digits and at most one point.
+/// The usual case: the first `length` bytes, at most 8, are digits and at most one point, and are read all at once. What
+/// stands behind them does not matter.
 #[inline]
-fn parse_short(text: &[u8], unit: u32, rounding: Rounding) -> Option<u64> {
-    if text.is_empty() || text.len() > 12 {
+pub(crate) fn parse_short(
+    window: &[u8; WINDOW],
+    length: usize,
+    unit: u32,
+    rounding: Rounding,
+) -> Option<u64> {
+    if length == 0 || length > WINDOW {
+        return None;
+    }
+    // The first character stands in the lowest byte. Moved up, the last one is in the uppermost, with zeros below the first.
+    let mut text = u64::from_le_bytes(*window) << (8 * (WINDOW - length));
+    let (mut digits, mut decimals) = (length, 0);
+    let points = bytes_that_are(text, b'.');
+    if points != 0 {
+        // The digits before the point move up over it; a second point stays, and is no digit.
+        let point = points.trailing_zeros() / 8;
+        let before = text & !(u64::MAX << (8 * point));
+        text = (text & (u64::MAX << 8 << (8 * point))) | before << 8;
+        (digits, decimals) = (length - 1, WINDOW - 1 - point as usize);
+        if digits == 0 {
+            return None;
+        }
+    }
+    let values = text ^ (each(b'0') << (8 * (WINDOW - digits)));
+    if (values | values.wrapping_add(each(0x7f - 9))) & each(0x80) != 0 {
+        return None;
+    }
+    scale(eight_digits(values), decimals, unit, rounding)
+}
+
+/// A number of up to 12 digits with so many decimals, in units.
+#[inline]
+fn scale(mantissa: u64, decimals: usize, unit: u32, rounding: Rounding) -> Option<u64> {
+    // Where the unit has as many decimals as the text, the usual case, nothing is divided.
+    match (unit, decimals) {
+        (_, 0) => Some(mantissa * u64::from(unit)), // at most 10^12 x 10^6
+        (1_000_000, 0..=6) => Some(mantissa * POWERS[6 - decimals]),
+        (1_000, 0..=3) => Some(mantissa * POWERS[3 - decimals]),
+        _ => {
+            let (scaled, divisor) = (mantissa * u64::from(unit), POWERS[decimals]);
+            round(u128::from(scaled / divisor), !scaled.is_multiple_of(divisor), rounding).ok()
+        }
+    }
+}
+
+/// A byte, eight times.
+const fn each(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; WINDOW])
+}
+
+/// The high bit of each byte that is `byte`.
+#[inline]
+fn bytes_that_are(text: u64, byte: u8) -> u64 {
+    let other = text ^ each(byte);
+    !(((other & each(0x7f)) + each(0x7f)) | other) & each(0x80)
+}
+
+/// The number whose digits, most significant first, stand in the bytes of `digits`, the lowest byte first: neighbours are put
+/// together three times.
+#[inline]
+fn eight_digits(digits: u64) -> u64 {
+    const EVERY_FOURTH: u64 = 0x0000_00ff_0000_00ff;
+    let pairs = (digits * 10).wrapping_add(digits >> 8);
+    let upper = (pairs & EVERY_FOURTH).wrapping_mul(100 + (1_000_000 << 32));
+    let lower = (pairs >> 16 & EVERY_FOURTH).wrapping_mul(1 + (10_000 << 32));
+    upper.wrapping_add(lower) >> 32
+}
+
+/// The next usual case: at most 12 characters, digits and at most one point.
+fn parse_long(text: &[u8], unit: u32, rounding: Rounding) -> Option<u64> {
+    if text.is_empty() || text.len() > MAX_LONG {
         return None;
     }
     let (mut mantissa, mut at) = (0u64, 0);
@@ -74,7 +149,7 @@ fn parse_short(text: &[u8], unit: u32, rounding: Rounding) -> Option<u64> {
         at += 1;
     }
     if at == text.len() {
-        return Some(mantissa * u64::from(unit)); // at most 10^12 x 2^32
+        return scale(mantissa, 0, unit, rounding);
     }
     if text[at] != b'.' || text.len() == 1 {
         return None;
@@ -85,18 +160,7 @@ fn parse_short(text: &[u8], unit: u32, rounding: Rounding) -> Option<u64> {
         mantissa = mantissa * 10 + digit;
         at += 1;
     }
-    if at < text.len() {
-        return None;
-    }
-    // Where the unit has as many decimals as the text, the usual case, nothing is divided.
-    match (unit, decimals) {
-        (1_000_000, 0..=6) => Some(mantissa * POWERS[6 - decimals]),
-        (1_000, 0..=3) => Some(mantissa * POWERS[3 - decimals]),
-        _ => {
-            let (scaled, divisor) = (mantissa * u64::from(unit), POWERS[decimals]);
-            round(u128::from(scaled / divisor), !scaled.is_multiple_of(divisor), rounding).ok()
-        }
-    }
+    if at < text.len() { None } else { scale(mantissa, decimals, unit, rounding) }
 }
 
 #[inline]
@@ -311,12 +375,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_short_path_agrees_with_the_long_one(text in "[0-9]{0,6}\\.?[0-9]{0,5}", unit in 1u32..1_000_001) {
-            for rounding in [Rounding::Up, Rounding::Down, Rounding::Exact] {
-                prop_assert_eq!(
-                    parse(text.as_bytes(), unit, rounding),
-                    parse_any(text.as_bytes(), unit, rounding)
-                );
+        fn the_short_paths_agree_with_the_long_one(
+            text in "[0-9]{0,6}\\.?[0-9]{0,5}|[0-9./:e+\u{ff}-]{0,9}",
+            behind in any::<[u8; WINDOW]>(),
+            unit in 1u32..1_000_001,
+        ) {
+            let mut window = behind;
+            let length = text.len();
+            window[..length.min(WINDOW)].copy_from_slice(&text.as_bytes()[..length.min(WINDOW)]);
+            for unit in [unit, 1, 1_000, 1024, 1_000_000] {
+                for rounding in [Rounding::Up, Rounding::Down, Rounding::Exact] {
+                    let expected = parse_any(text.as_bytes(), unit, rounding);
+                    prop_assert_eq!(parse(text.as_bytes(), unit, rounding), expected);
+                    if let Some(units) = parse_short(&window, length, unit, rounding) {
+                        prop_assert_eq!(Ok(units), expected);
+                    } else {
+                        let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+                        prop_assert!(length > WINDOW || !plain || expected.is_err());
+                    }
+                }
             }
         }
 

@@ -40,8 +40,9 @@
 //! What lives where:
 //!
 //! - reading: [`Location`] finds the files, [`Scenario`] holds what is known of them, [`TaskStream`] gives the
-//!   tasks; inside, `table` reads any CSV, `check` makes the first pass over the tasks, `graph`, `durations` and
-//!   `faults` read what refers to tasks and workers by id, `decimal` turns text into integers
+//!   tasks; inside, `records` splits any CSV and `table` reads one with known columns, `check` makes the first pass
+//!   over the tasks, `graph`, `durations` and `faults` read what refers to tasks and workers by id, `decimal` turns
+//!   text into integers
 //! - [`Schedule`]: what ran where and when, in our `assignments.csv` or another program's file
 //! - [`Settings`] and [`Estimates`]: how a scenario is to be run, and which estimates strategies see
 //! - [`Variation`]: the same scenario under another load, shaken, or with another number of workers
@@ -67,6 +68,7 @@ mod location;
 mod names;
 pub mod openb;
 mod problems;
+mod records;
 mod report;
 mod sample;
 mod scenario;

@@ -1,21 +1,24 @@
 //! A CSV file with a known set of columns: header, records, cells.
 
-use cloudai_schedulers::model::MAX_MICROS;
-use csv::ByteRecord;
-
 use crate::columns::Column;
 use crate::decimal::{self, Rounding};
 use crate::problems::{FileProblems, Problems};
+use crate::records::{Record, Records};
 use crate::source::{Lines, Source};
+use cloudai_schedulers::model::MAX_MICROS;
 
 /// The largest amount of a resource, in its unit: sums over a million workers stay within 64 bits.
 pub(crate) const MAX_AMOUNT: u64 = 1_000_000_000_000;
+
+/// A place behind all cells.
+const NOWHERE: usize = usize::MAX - 1;
 
 /// Where each column of a schema stands in the file's rows.
 #[derive(Debug)]
 pub(crate) struct Layout {
     schema: &'static [Column],
-    places: Vec<Option<usize>>,
+    /// By column; [`NOWHERE`] of one that the file does not have.
+    places: Vec<usize>,
     /// What the file calls each column.
     names: Vec<&'static str>,
     width: usize,
@@ -33,23 +36,23 @@ enum Unknown {
 impl Layout {
     /// Finds the columns of `schema` in a header; problems go to `problems`.
     fn of(
-        header: &ByteRecord,
+        header: Record<'_>,
         schema: &'static [Column],
         unknown: Unknown,
         problems: &mut FileProblems,
     ) -> Self {
-        let line = header.position().map_or(1, csv::Position::line);
-        let mut places = vec![None; schema.len()];
+        let line = header.line;
+        let mut places = vec![NOWHERE; schema.len()];
         let mut names: Vec<&str> = schema.iter().map(|column| column.name).collect();
         let mut ignored = Vec::new();
         for (place, cell) in header.iter().enumerate() {
             let cell = cell.trim_ascii();
             let found = schema.iter().enumerate().find_map(|(at, column)| Some((at, column.called(cell)?)));
             match found {
-                Some((column, _)) if places[column].is_some() => {
+                Some((column, _)) if places[column] != NOWHERE => {
                     problems.cell(line, schema[column].name, cell, "the column stands there twice");
                 }
-                Some((column, name)) => (places[column], names[column]) = (Some(place), name),
+                Some((column, name)) => (places[column], names[column]) = (place, name),
                 None if unknown == Unknown::Ignore => {
                     ignored.push(String::from_utf8_lossy(cell).into_owned());
                 }
@@ -61,7 +64,7 @@ impl Layout {
             }
         }
         for (column, place) in schema.iter().zip(&places) {
-            if column.required && place.is_none() {
+            if column.required && *place == NOWHERE {
                 problems.add(Some(line), Some(column.name), None, "the column is missing; it is required");
             }
         }
@@ -71,8 +74,7 @@ impl Layout {
 
 /// An open CSV file.
 pub(crate) struct Table {
-    reader: csv::Reader<Lines>,
-    record: ByteRecord,
+    records: Records<Lines>,
     layout: Layout,
     source: Source,
 }
@@ -106,31 +108,27 @@ impl Table {
         hashed: bool,
     ) -> Result<Self, Problems> {
         // A carriage return before the line end is a blank, which cells are read without.
-        let mut reader = csv::ReaderBuilder::new()
-            .flexible(true)
-            .buffer_capacity(1 << 16)
-            .terminator(csv::Terminator::Any(b'\n'))
-            .from_reader(source.open_lines(hashed)?);
+        let mut records = Records::new(source.open_lines(hashed)?);
         let mut problems = FileProblems::new(&source.path);
-        let header = reader.byte_headers().map_err(|error| source.unreadable(None, &error))?;
-        if header.is_empty() {
+        if !records.advance().map_err(|error| source.unreadable(None, &error))? {
             let names: Vec<&str> = schema.iter().filter(|c| c.required).map(|c| c.name).collect();
             problems.whole(format!("is empty; expected a header with at least {}", names.join(", ")));
             return Err(problems.into());
         }
+        let header = records.record();
         let layout = Layout::of(header, schema, unknown, &mut problems);
         problems.into_result()?;
-        Ok(Self { reader, record: ByteRecord::new(), layout, source: source.clone() })
+        Ok(Self { records, layout, source: source.clone() })
     }
 
     /// True if the file has the column.
     pub(crate) fn has(&self, column: usize) -> bool {
-        self.layout.places[column].is_some()
+        self.layout.places[column] != NOWHERE
     }
 
     /// The SHA-256 of the content, of a table that was opened for that and read to its end.
     pub(crate) fn sha256(&mut self) -> String {
-        self.reader.get_mut().sha256()
+        self.records.input().sha256()
     }
 
     /// The file's columns that the schema does not know.
@@ -139,8 +137,8 @@ impl Table {
     }
 
     #[cold]
-    fn unreadable(&self, error: &csv::Error) -> Problems {
-        self.source.unreadable(Some(self.reader.position().line()), error)
+    fn unreadable(&self, error: &std::io::Error) -> Problems {
+        self.source.unreadable(Some(self.records.line()), error)
     }
 
     /// The next row that has as many cells as the header; rows that do not are problems.
@@ -150,56 +148,51 @@ impl Table {
         problems: &'a mut FileProblems,
     ) -> Result<Option<Row<'a>>, Problems> {
         loop {
-            match self.reader.read_byte_record(&mut self.record) {
+            match self.records.advance() {
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
                 Err(error) => return Err(self.unreadable(&error)),
             }
-            let row_ends = self.reader.position().line();
-            let (found, expected) = (self.record.len(), self.layout.width);
+            let (found, expected) = (self.records.record().len(), self.layout.width);
             if found == expected {
-                return Ok(Some(Row { record: &self.record, layout: &self.layout, row_ends, problems }));
+                break;
             }
-            if found > 1 || self.record.get(0).is_some_and(|cell| !cell.trim_ascii().is_empty()) {
-                // A row that the file ends in the midst of has no end to count from.
-                let line = line_of(&self.record, row_ends);
-                let begins = self.record.position().map_or(line, csv::Position::line);
-                let hint = if begins > line { "; is a quote left open?" } else { "" };
-                let line = line.max(begins);
-                let cells = if found == 1 { "cell" } else { "cells" };
-                problems
-                    .line(line, format!("has {found} {cells}; expected {expected}, as in the header{hint}"));
-            }
+            wrong_width(self.records.record(), expected, problems);
         }
+        Ok(Some(Row { record: self.records.record(), layout: &self.layout, problems }))
     }
 }
 
-/// The line where a record begins, from the line after it and the line ends in it.
-fn line_of(record: &ByteRecord, row_ends: u64) -> u64 {
-    let inside = record.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64;
-    row_ends.saturating_sub(1 + inside)
+/// A problem with a row that has another number of cells than the header, unless it is blank.
+#[cold]
+fn wrong_width(record: Record<'_>, expected: usize, problems: &mut FileProblems) {
+    let found = record.len();
+    if found > 1 || record.get(0).is_some_and(|cell| !cell.trim_ascii().is_empty()) {
+        let hint = if record.is_open { "; is a quote left open?" } else { "" };
+        let cells = if found == 1 { "cell" } else { "cells" };
+        let message = format!("has {found} {cells}; expected {expected}, as in the header{hint}");
+        problems.line(record.line, message);
+    }
 }
 
 /// One row, and where its problems go.
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
-    record: &'a ByteRecord,
+    record: Record<'a>,
     layout: &'a Layout,
-    /// The line after the row.
-    row_ends: u64,
     problems: &'a mut FileProblems,
 }
 
 impl<'a> Row<'a> {
     /// The line where the row begins, from 1.
     pub(crate) fn line(&self) -> u64 {
-        line_of(self.record, self.row_ends)
+        self.record.line
     }
 
     /// What stands in a column without the blanks around it; `None` if nothing does.
     #[inline]
     pub(crate) fn cell(&self, column: usize) -> Option<&'a [u8]> {
-        let cell = self.record.get(self.layout.places[column]?)?.trim_ascii();
+        let cell = self.record.get(self.layout.places[column])?.trim_ascii();
         if cell.is_empty() { None } else { Some(cell) }
     }
 
@@ -239,6 +232,16 @@ impl<'a> Row<'a> {
     /// The number in a column in units; `None` if the cell is empty or wrong (then a problem is noted).
     #[inline]
     pub(crate) fn number(&mut self, column: usize, unit: u32, rounding: Rounding, max: u64) -> Option<u64> {
+        let (length, window) = self.record.window(self.layout.places[column])?; // a required column is there
+        match decimal::parse_short(window, length, unit, rounding) {
+            Some(units) if units <= max => Some(units),
+            _ => self.number_of_any_kind(column, unit, rounding, max),
+        }
+    }
+
+    /// As [`Row::number`], of what is nothing, long, or no mere digits.
+    #[inline(never)]
+    fn number_of_any_kind(&mut self, column: usize, unit: u32, rounding: Rounding, max: u64) -> Option<u64> {
         let Some(cell) = self.cell(column) else {
             if self.layout.schema[column].required {
                 self.unexpected(column, b"", "is missing");

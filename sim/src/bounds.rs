@@ -9,9 +9,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
-use cloudai_schedulers::{Duration, Time, WorkerSpec};
-use cloudai_workloads::{Problems, Scenario, Settings, Task};
+use cloudai_schedulers::{Constraint, Duration, Time, WorkerSpec};
+use cloudai_workloads::{Location, Problems, Scenario, Settings, Task, Visitor};
 
 use crate::fastest::RunTimes;
 
@@ -31,13 +32,36 @@ impl Bounds {
     /// # Errors
     /// [`Problems`] if the workload can no longer be read.
     pub fn of(scenario: &Scenario, settings: &Settings) -> Result<Self, Problems> {
-        let mut bounding = Bounding::new(scenario, settings);
+        let mut bounding = Bounding::new(RunTimes::new(scenario, settings), settings);
+        if !scenario.edges.is_empty() {
+            let tasks = usize::try_from(scenario.tasks).unwrap_or(0);
+            bounding.own = vec![(Time::ZERO, Duration::ZERO); tasks];
+        }
         let mut stream = scenario.stream()?;
         let mut task = Task::default();
         while stream.next_into(&mut task)? {
-            bounding.add(&task);
+            let constraint = scenario.constraints.get(task.spec.constraint.0 as usize);
+            bounding.add(&task, constraint);
         }
-        Ok(bounding.finish())
+        Ok(bounding.finish(scenario))
+    }
+
+    /// Reads and checks a scenario, as [`Scenario::check`] does, and bounds it on the way, so that a file of tasks is not read
+    /// once more for that. `None` where it has to be: the tasks had to be held in memory.
+    ///
+    /// `in_force` says under which settings the scenario will run, given its own; `None` bounds nothing.
+    ///
+    /// # Errors
+    /// [`Problems`] of the scenario.
+    pub fn while_checking(
+        location: &Location,
+        in_force: &mut dyn FnMut(&Settings) -> Option<Settings>,
+    ) -> Result<(Scenario, Option<Self>), Problems> {
+        let mut passing = InPassing { in_force, bounding: None };
+        let scenario = Scenario::check_visited(location, &mut passing)?;
+        let bounding = passing.bounding.filter(|_| scenario.is_loaded().is_none());
+        let bounds = bounding.map(|bounding| bounding.finish(&scenario));
+        Ok((scenario, bounds))
     }
 }
 
@@ -77,13 +101,15 @@ impl Squashed {
     /// Serves the shortest remaining work until the clock stands at `until`.
     fn work_until(&mut self, until: u128) {
         while self.clock < until {
-            let Some(Reverse((work, release))) = self.waiting.pop() else { break };
+            let Some(mut shortest) = self.waiting.peek_mut() else { break };
+            let Reverse((work, release)) = *shortest;
             let end = self.clock.saturating_add(work);
             if end <= until {
+                PeekMut::pop(shortest);
                 self.clock = end;
                 self.flow = self.flow.saturating_add(end - release);
             } else {
-                self.waiting.push(Reverse((end - until, release)));
+                shortest.0.0 = end - until; // and stays the shortest
                 self.clock = until;
             }
         }
@@ -113,9 +139,29 @@ fn wide(sum: u128) -> f64 {
     sum as f64
 }
 
+/// Bounds what a first reading shows.
+struct InPassing<'a> {
+    in_force: &'a mut dyn FnMut(&Settings) -> Option<Settings>,
+    bounding: Option<Bounding<'static>>,
+}
+
+impl Visitor for InPassing<'_> {
+    fn begin(&mut self, settings: &Settings, workers: &[WorkerSpec]) {
+        let settings = (self.in_force)(settings);
+        self.bounding =
+            settings.map(|settings| Bounding::new(RunTimes::of_workers(workers, &settings), &settings));
+    }
+
+    #[inline]
+    fn visit(&mut self, task: &Task, constraint: &Constraint) {
+        if let Some(bounding) = &mut self.bounding {
+            bounding.add(task, Some(constraint));
+        }
+    }
+}
+
 /// Collects tasks, in order of arrival.
 struct Bounding<'a> {
-    scenario: &'a Scenario,
     runs_on: RunTimes<'a>,
     startup_latency: Duration,
     /// Cpu, memory, storage, GPU.
@@ -129,38 +175,37 @@ struct Bounding<'a> {
 }
 
 impl<'a> Bounding<'a> {
-    fn new(scenario: &'a Scenario, settings: &Settings) -> Self {
-        let durations = scenario.durations.is_some();
+    fn new(runs_on: RunTimes<'a>, settings: &Settings) -> Self {
+        let durations = runs_on.has_table();
         let rate = |amount: fn(&WorkerSpec) -> u64| {
             let scaled = |worker: &WorkerSpec| {
                 let speed = if durations { UNIT } else { u128::from(worker.speed.millionths()) };
                 u128::from(amount(worker)) * speed
             };
-            Squashed::new(scenario.workers.iter().map(scaled).sum())
+            Squashed::new(runs_on.workers().iter().map(scaled).sum())
         };
-        let own = if scenario.edges.is_empty() { 0 } else { usize::try_from(scenario.tasks).unwrap_or(0) };
+        let dimensions = [
+            rate(|worker| worker.capacity.cpu_milli),
+            rate(|worker| worker.capacity.memory_mib),
+            rate(|worker| worker.capacity.storage_mib),
+            rate(|worker| worker.capacity.gpu_milli()),
+        ];
         Self {
-            scenario,
-            runs_on: RunTimes::new(scenario, settings),
+            runs_on,
             startup_latency: settings.startup_latency,
-            dimensions: [
-                rate(|worker| worker.capacity.cpu_milli),
-                rate(|worker| worker.capacity.memory_mib),
-                rate(|worker| worker.capacity.storage_mib),
-                rate(|worker| worker.capacity.gpu_milli()),
-            ],
-            own: vec![(Time::ZERO, Duration::ZERO); own],
+            dimensions,
+            own: Vec::new(),
             longest: Time::ZERO,
             runs: 0,
             tasks: 0,
         }
     }
 
-    fn add(&mut self, task: &Task) {
+    fn add(&mut self, task: &Task, constraint: Option<&Constraint>) {
         let spec = &task.spec;
-        let fastest = self.runs_on.fastest(task);
+        let fastest = self.runs_on.fastest_under(task, constraint);
         // Work at unit rate: with a table of durations the least over the workers, else the nominal time.
-        let work = if self.scenario.durations.is_some() { fastest } else { self.runs_on.nominal(task) };
+        let work = if self.runs_on.has_table() { fastest } else { self.runs_on.nominal(task) };
         let work = u128::from(work.micros()) * UNIT * u128::from(spec.replicas);
         let request = &spec.request;
         let demands =
@@ -178,8 +223,8 @@ impl<'a> Bounding<'a> {
     }
 
     /// The earliest end of the longest path, by a walk in topological order.
-    fn longest_path(&self) -> Time {
-        let edges = &self.scenario.edges;
+    fn longest_path(&self, scenario: &Scenario) -> Time {
+        let edges = &scenario.edges;
         let mut missing = vec![0u32; self.own.len()];
         for edge in edges {
             missing[edge.to as usize] += 1;
@@ -208,14 +253,14 @@ impl<'a> Bounding<'a> {
         longest
     }
 
-    fn finish(self) -> Bounds {
-        let path = if self.own.is_empty() { Time::ZERO } else { self.longest_path() };
+    fn finish(self, scenario: &Scenario) -> Bounds {
+        let path = if self.own.is_empty() { Time::ZERO } else { self.longest_path(scenario) };
         let area = self.dimensions.iter().map(Squashed::end).max().unwrap_or_default();
         let end = self.longest.max(path).max(area);
         let tasks = wide(u128::from(self.tasks.max(1)));
         let mean_run = wide(self.runs) / tasks;
         let flows = self.dimensions.into_iter().map(|dimension| dimension.total_flow() / tasks);
         let mean_turnaround = flows.fold(mean_run, f64::max);
-        Bounds { makespan: end - self.scenario.first_arrival, mean_turnaround_s: mean_turnaround / 1e6 }
+        Bounds { makespan: end - scenario.first_arrival, mean_turnaround_s: mean_turnaround / 1e6 }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
 
 use cloudai_schedulers::{Kind, Registry, Scheduler, StrategySpec};
-use cloudai_workloads::{Estimates, OnFull, Scenario, Settings};
+use cloudai_workloads::{Estimates, OnFull, Problems, Scenario, Settings};
 use rayon::prelude::*;
 
 use crate::bounds::Bounds;
@@ -37,6 +37,9 @@ pub struct Experiment<'a> {
     /// Looks for the shortest makespan with these options, before anything runs. `None` does not. A scenario that the oracle
     /// does not schedule is compared without it, and the comparison says why.
     pub oracle: Option<oracle::Options<'a>>,
+    /// What bounds the scenario under these settings, if that is known ([`Bounds::while_checking`]); else it is read once more
+    /// for that.
+    pub bounds: Option<Bounds>,
     /// Where `<strategy>/assignments.csv` go; the folder exists. `None` writes none.
     pub out: Option<&'a Path>,
     /// How assignments are written there.
@@ -63,11 +66,17 @@ impl<'a> Experiment<'a> {
             strategies,
             baseline: None,
             oracle: None,
+            bounds: None,
             out: None,
             assignments: AssignmentsFormat::Csv,
             stop: None,
             ended: None,
         }
+    }
+
+    /// The bounds of the scenario.
+    pub(crate) fn bounds(&self) -> Result<Bounds, Problems> {
+        self.bounds.map_or_else(|| Bounds::of(self.scenario, self.settings), Ok)
     }
 
     /// Those of the strategies that do not support the scenario, which [`compare`] skips.
@@ -109,7 +118,7 @@ pub fn compare(experiment: &Experiment<'_>) -> Result<Run, SimError> {
             None => runnable.push((spec, strategy)),
         }
     }
-    let bounds = Bounds::of(experiment.scenario, experiment.settings)?;
+    let bounds = experiment.bounds()?;
     let look =
         |options: &oracle::Options<'_>| oracle::solve(experiment.scenario, experiment.settings, options);
     let solution = match experiment.oracle.as_ref().map(look).transpose() {

@@ -36,7 +36,7 @@ pub(super) fn run(args: &OracleArgs, registry: &Registry) -> Result<()> {
         seed: args.seed,
         kill_at_estimate: args.kill_at_estimate,
     };
-    let settings = overrides.apply(&scenario)?;
+    let settings = overrides.apply(&scenario.settings)?;
     options.seed = settings.seed;
     let draft = args.out.as_deref().map(Draft::open).transpose()?;
     let solution = oracle::solve(&scenario, &settings, &options)?;

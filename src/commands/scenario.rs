@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use cloudai_workloads::{Estimates, Location, Scenario, Settings};
+use cloudai_workloads::{Estimates, Location, Settings};
 
 use crate::failure::Usage;
 
@@ -29,9 +29,9 @@ pub(super) struct Overrides<'a> {
 }
 
 impl Overrides<'_> {
-    /// The settings in force.
-    pub(super) fn apply(self, scenario: &Scenario) -> Result<Settings> {
-        let mut settings = scenario.settings.clone();
+    /// The settings in force, given the scenario's own.
+    pub(super) fn apply(self, scenario: &Settings) -> Result<Settings> {
+        let mut settings = scenario.clone();
         for setting in self.settings {
             let (key, value) = setting.split_once('=').ok_or_else(|| {
                 Usage(format!("--set {setting}: expected KEY=VALUE, such as startup_latency_s=2"))

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use cloudai_reports::Options as ReportOptions;
 use cloudai_schedulers::{Registry, StrategySpec};
+use cloudai_sim::bounds::Bounds;
 use cloudai_sim::observers::assignments::AssignmentsFormat;
 use cloudai_sim::oracle::Options;
 use cloudai_sim::result::Skipped;
 use cloudai_sim::tune::read_preset;
 use cloudai_sim::{Experiment, Run};
-use cloudai_workloads::Scenario;
 
 use super::scenario::{Overrides, location};
 use super::{print, table_style};
@@ -31,23 +31,24 @@ pub(super) fn run(args: &SimulateArgs, registry: &Registry) -> Result<()> {
     named.extend(baseline.iter().filter(|_| args.baseline.is_some()).cloned());
     check(&strategies, registry)?;
     let place = location(args.scenario.as_ref(), args.tasks.as_ref(), args.workers.as_ref());
-    let scenario = Scenario::check(&place)?;
-    if let Some(because) = scenario.is_loaded() {
-        tell(format_args!("note: the tasks are held in memory, because {because}"));
-    }
     let overrides = Overrides {
         settings: &args.settings,
         estimates: args.estimates,
         seed: args.seed,
         kill_at_estimate: args.kill_at_estimate,
     };
-    let settings = overrides.apply(&scenario)?;
+    let (scenario, bounds) = Bounds::while_checking(&place, &mut |settings| overrides.apply(settings).ok())?;
+    if let Some(because) = scenario.is_loaded() {
+        tell(format_args!("note: the tasks are held in memory, because {because}"));
+    }
+    let settings = overrides.apply(&scenario.settings)?;
     let mut experiment = Experiment::new(&scenario, &settings, registry, &strategies);
     refuse(&experiment, &named)?;
     let place = args.out.clone().unwrap_or_else(|| Path::new("out").join(folder_name(&settings.name)));
     let draft = Draft::open(&place)?;
 
     experiment.baseline = baseline.as_ref();
+    experiment.bounds = bounds;
     experiment.out = Some(draft.path());
     experiment.assignments = match args.assignments {
         AssignmentsArg::Csv => AssignmentsFormat::Csv,

@@ -19,7 +19,7 @@ pub(super) fn run(args: &ValidateArgs) -> Result<()> {
         seed: args.seed,
         kill_at_estimate: args.kill_at_estimate,
     };
-    let settings = overrides.apply(&scenario)?;
+    let settings = overrides.apply(&scenario.settings)?;
     let mut validation = Validation::new(&scenario, &settings);
     validation.rules = rules;
     validation.first = args.first;

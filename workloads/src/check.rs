@@ -6,7 +6,7 @@ use crate::columns::tasks as column;
 use crate::hash::{FixedMap, hash64};
 use crate::names::Names;
 use crate::problems::{FileProblems, Problems};
-use crate::scenario::Needs;
+use crate::scenario::{Needs, Visitor};
 use crate::shapes::Shapes;
 use crate::source::Source;
 use crate::table::Table;
@@ -40,8 +40,13 @@ pub(crate) fn can_be_named(id: &[u8]) -> bool {
     !id.iter().fold(false, |found, &byte| found | (byte == b';') | (byte < b' ') | (byte == 0x7f))
 }
 
-/// Reads and checks all of `source`. Without workers (theirs was a problem) fitting is not checked.
-pub(crate) fn check(source: &Source, workers: Option<&[WorkerSpec]>) -> Result<Checked, Problems> {
+/// Reads and checks all of `source`, and shows `visitor` each task that is in order. Without workers (theirs was a problem)
+/// fitting is not checked.
+pub(crate) fn check(
+    source: &Source,
+    workers: Option<&[WorkerSpec]>,
+    visitor: &mut impl Visitor,
+) -> Result<Checked, Problems> {
     let mut problems = FileProblems::new(&source.path);
     let mut table = Table::open_hashed(source, &column::COLUMNS)?;
     let mut found = Checked::new(workers.unwrap_or_default());
@@ -72,7 +77,9 @@ pub(crate) fn check(source: &Source, workers: Option<&[WorkerSpec]>) -> Result<C
         if !found.shapes.count(&task.spec, constraint) && workers.is_some() {
             let message = found.shapes.explain(&task.spec, constraint);
             row.problem(column::TASK_ID, task.name.as_bytes(), message);
+            continue;
         }
+        visitor.visit(&task, constraint);
     }
     found.sha256 = table.sha256();
     drop(table);

@@ -93,7 +93,7 @@ pub use graph::Edge;
 pub use location::Location;
 pub use problems::{FileProblems, Problem, Problems, SHOWN_PER_FILE};
 pub use report::ImportReport;
-pub use scenario::{LoadedBecause, Needs, Scenario};
+pub use scenario::{LoadedBecause, Needs, Scenario, Visitor};
 pub use schedule::{AttemptStatus, Schedule, SchedulePart, ScheduleRow, UnknownId};
 pub use settings::{OnFull, SettingError, Settings};
 pub use stream::TaskStream;

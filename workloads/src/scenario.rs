@@ -91,6 +91,22 @@ impl fmt::Display for LoadedBecause {
     }
 }
 
+/// Sees the tasks of a scenario while they are checked ([`Scenario::check_visited`]).
+pub trait Visitor {
+    /// Before any task: the settings as read, and the workers.
+    fn begin(&mut self, settings: &Settings, workers: &[WorkerSpec]);
+
+    /// A task that is in order, with its constraint; in the order of the file.
+    fn visit(&mut self, task: &Task, constraint: &Constraint);
+}
+
+/// Looks at nothing.
+impl Visitor for () {
+    fn begin(&mut self, _: &Settings, _: &[WorkerSpec]) {}
+
+    fn visit(&mut self, _: &Task, _: &Constraint) {}
+}
+
 /// A scenario that was read and found to be in order.
 ///
 /// Its tasks are streamed from the file whenever they are needed; memory grows with the number of
@@ -162,10 +178,26 @@ impl Scenario {
     ///
     /// As [`Scenario::open`].
     pub fn check(location: &Location) -> Result<Self, Problems> {
+        Self::check_visited(location, &mut ())
+    }
+
+    /// Reads and checks a scenario, and shows its tasks to `visitor` on the way: the file of tasks is then read once for both.
+    ///
+    /// The tasks are those of the scenario in its order unless it [is loaded](Scenario::is_loaded): what is loaded may have
+    /// to be sorted first, and is at hand afterwards.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scenario::open`]; what was shown before means nothing then.
+    pub fn check_visited(location: &Location, visitor: &mut impl Visitor) -> Result<Self, Problems> {
         let (sources, settings) = location.resolve()?;
         let mut problems = Problems::default();
         let workers = workers::read(&sources.workers).map_err(|found| problems.append(found)).ok();
-        let checked = check(&sources.tasks, workers.as_deref()).map_err(|found| problems.append(found)).ok();
+        if let Some(workers) = &workers {
+            visitor.begin(&settings, workers);
+        }
+        let checked = check(&sources.tasks, workers.as_deref(), visitor);
+        let checked = checked.map_err(|found| problems.append(found)).ok();
         let faults = match (&sources.faults, &workers) {
             (Some(source), Some(workers)) => {
                 faults::read(source, workers).map_err(|found| problems.append(found)).ok()

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use cloudai_schedulers::{Duration, Time};
 
-use super::{COLUMNS, Row};
+use super::{COLUMNS, Key, Row};
 
 /// So much is collected before it is written.
 const FLUSH: usize = 1 << 18;
@@ -28,6 +28,10 @@ const PAIRS: [[u8; 2]; 100] = {
 pub(super) struct CsvRows<W = File> {
     out: W,
     buffer: Vec<u8>,
+    /// The rows of this instant, with where they begin in the buffer.
+    instant: Vec<(Key, usize)>,
+    /// They are in order as they stand.
+    in_order: bool,
 }
 
 impl<W: Write> CsvRows<W> {
@@ -36,11 +40,14 @@ impl<W: Write> CsvRows<W> {
         let mut buffer = Vec::with_capacity(FLUSH + (FLUSH >> 3));
         buffer.extend_from_slice(COLUMNS.join(",").as_bytes());
         buffer.push(b'\n');
-        Self { out, buffer }
+        Self { out, buffer, instant: Vec::new(), in_order: true }
     }
 
+    /// Adds a row of this instant.
     #[inline]
-    pub(super) fn write(&mut self, row: &Row<'_>) -> io::Result<()> {
+    pub(super) fn add(&mut self, key: Key, row: &Row<'_>) {
+        self.in_order &= self.instant.last().is_none_or(|(last, _)| *last <= key);
+        self.instant.push((key, self.buffer.len()));
         let out = &mut self.buffer;
         push_text(out, row.task_id);
         out.push(b',');
@@ -61,7 +68,34 @@ impl<W: Write> CsvRows<W> {
         out.push(b',');
         out.extend_from_slice(row.status.as_bytes());
         out.push(b'\n');
-        if out.len() >= FLUSH { self.flush() } else { Ok(()) }
+    }
+
+    /// No more rows of this instant follow: brings them into the order of their keys.
+    #[inline]
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        if !self.in_order {
+            self.sort();
+        }
+        self.instant.clear();
+        if self.buffer.len() >= FLUSH { self.flush() } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn sort(&mut self) {
+        let Some(&(_, first)) = self.instant.first() else { return };
+        let unsorted = self.buffer.split_off(first);
+        let ends = self.instant.iter().skip(1).map(|&(_, begin)| begin).chain([first + unsorted.len()]);
+        let mut rows: Vec<(Key, &[u8])> = self
+            .instant
+            .iter()
+            .zip(ends)
+            .map(|(&(key, begin), end)| (key, unsorted.get(begin - first..end - first).unwrap_or_default()))
+            .collect();
+        rows.sort_unstable_by_key(|&(key, _)| key);
+        for (_, row) in rows {
+            self.buffer.extend_from_slice(row);
+        }
+        self.in_order = true;
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -182,9 +216,40 @@ mod tests {
             };
             let mut found = Vec::new();
             let mut rows = CsvRows::new(&mut found);
-            rows.write(&row).unwrap();
+            rows.add((0, attempt), &row);
+            rows.settle().unwrap();
             rows.finish().unwrap();
             prop_assert_eq!(found, by_the_crate(&row));
+        }
+
+        #[test]
+        fn rows_of_an_instant_are_written_by_their_keys(
+            instants in prop::collection::vec(prop::collection::vec((0..20u32, 0..3u32), 0..9), 0..6),
+        ) {
+            let mut found = Vec::new();
+            let mut rows = CsvRows::new(&mut found);
+            let mut expected = vec![COLUMNS.join(",")];
+            for mut keys in instants {
+                for &(index, attempt) in &keys {
+                    let row = Row {
+                        task_id: &format!("t{index}"),
+                        worker_id: "w",
+                        gpu_devices: "",
+                        attempt,
+                        arrival: Time::ZERO,
+                        start: None,
+                        end: None,
+                        wait: None,
+                        status: "lost",
+                    };
+                    rows.add((index, attempt), &row);
+                }
+                rows.settle().unwrap();
+                keys.sort_unstable();
+                expected.extend(keys.iter().map(|(index, attempt)| format!("t{index},w,,{attempt},0,,,,lost")));
+            }
+            rows.finish().unwrap();
+            prop_assert_eq!(String::from_utf8(found).unwrap(), expected.join("\n") + "\n");
         }
     }
 }

@@ -1,20 +1,24 @@
 //! `assignments.csv`: one row an attempt; or the same as Parquet.
 //!
-//! The observer brings the rows of an instant into order; `csv` and `parquet` write them.
+//! `csv` and `parquet` write rows. Those of an instant come in any order: CSV brings them into theirs as text, for Parquet
+//! they are `held`.
 
 mod csv;
+#[cfg(feature = "parquet")]
+mod held;
 #[cfg(feature = "parquet")]
 mod parquet;
 
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use cloudai_schedulers::{Cluster, Duration, GpuRequest, Placement, Time, WorkerSpec};
+use cloudai_schedulers::{Cluster, Duration, GpuRequest, Placement, Time, WorkerId, WorkerSpec};
 
 use self::csv::CsvRows;
+#[cfg(feature = "parquet")]
+use self::held::Held;
 #[cfg(feature = "parquet")]
 use self::parquet::ParquetRows;
 use super::{Attempt, EndedWaiting, Observer};
@@ -65,6 +69,9 @@ struct Row<'a> {
     status: &'static str,
 }
 
+/// What rows of one instant are ordered by: the task's index and the attempt.
+type Key = (u32, u32);
+
 /// Writes one row an attempt, in order of (end, task index). A task that never started has one row with empty worker
 /// and times.
 ///
@@ -75,9 +82,7 @@ pub struct Assignments<'a> {
     path: PathBuf,
     workers: &'a [WorkerSpec],
     rows: Rows,
-    /// Of this instant, to be sorted by (index, attempt).
-    pending: Vec<Pending>,
-    /// The texts of the pending rows.
+    /// Workers and devices of a row that names several.
     text: String,
 }
 
@@ -85,21 +90,29 @@ pub struct Assignments<'a> {
 enum Rows {
     Csv(CsvRows),
     #[cfg(feature = "parquet")]
-    Parquet(Box<ParquetRows>),
+    Parquet(Box<ParquetRows>, Held),
 }
 
-/// A row of this instant; texts are places in [`Assignments::text`].
-#[derive(Clone, Debug)]
-struct Pending {
-    key: (u32, u32),
-    task_id: Range<usize>,
-    worker_id: Range<usize>,
-    gpu_devices: Range<usize>,
-    arrival: Time,
-    start: Option<Time>,
-    end: Option<Time>,
-    wait: Option<Duration>,
-    status: &'static str,
+impl Rows {
+    /// Takes in a row of this instant.
+    #[inline]
+    fn add(&mut self, key: Key, row: &Row<'_>) {
+        match self {
+            Self::Csv(rows) => rows.add(key, row),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(_, held) => held.add(key, row),
+        }
+    }
+
+    /// No more rows of this instant follow.
+    #[inline]
+    fn settle(&mut self) -> io::Result<()> {
+        match self {
+            Self::Csv(rows) => rows.settle(),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(rows, held) => held.give(|row| rows.write(row)),
+        }
+    }
 }
 
 impl<'a> Assignments<'a> {
@@ -125,7 +138,7 @@ impl<'a> Assignments<'a> {
         match format {
             #[cfg(feature = "parquet")]
             AssignmentsFormat::Parquet => {
-                let rows = |file| Ok(Rows::Parquet(Box::new(ParquetRows::new(file)?)));
+                let rows = |file| Ok(Rows::Parquet(Box::new(ParquetRows::new(file)?), Held::default()));
                 Self::with(&path, workers, rows).map(Some)
             }
             _ => Self::create(&path, workers).map(Some),
@@ -139,128 +152,94 @@ impl<'a> Assignments<'a> {
     ) -> Result<Self, SimError> {
         let failed = |source| SimError::Write { path: path.to_owned(), source };
         let rows = File::create(path).and_then(rows).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), workers, rows, pending: Vec::new(), text: String::new() })
+        Ok(Self { path: path.to_owned(), workers, rows, text: String::new() })
     }
 
     #[cold]
     fn failed(&self, source: io::Error) -> SimError {
         SimError::Write { path: self.path.clone(), source }
     }
-
-    fn write_pending(&mut self) -> io::Result<()> {
-        if self.pending.len() > 1 {
-            self.pending.sort_unstable_by_key(|row| row.key);
-        }
-        for row in &self.pending {
-            let text = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
-            let row = Row {
-                task_id: text(&row.task_id),
-                worker_id: text(&row.worker_id),
-                gpu_devices: text(&row.gpu_devices),
-                attempt: row.key.1,
-                arrival: row.arrival,
-                start: row.start,
-                end: row.end,
-                wait: row.wait,
-                status: row.status,
-            };
-            match &mut self.rows {
-                Rows::Csv(rows) => rows.write(&row)?,
-                #[cfg(feature = "parquet")]
-                Rows::Parquet(rows) => rows.write(&row)?,
-            }
-        }
-        self.pending.clear();
-        self.text.clear();
-        Ok(())
-    }
-}
-
-/// Appends to a text and says where it stands.
-fn append(text: &mut String, what: &str) -> Range<usize> {
-    let first = text.len();
-    text.push_str(what);
-    first..text.len()
 }
 
 impl Observer for Assignments<'_> {
     fn attempt_ended(&mut self, attempt: &Attempt<'_>) -> Result<(), SimError> {
-        let task_id = append(&mut self.text, attempt.name);
         let gpu = attempt.spec.request.gpu;
         let (worker_id, gpu_devices) = match attempt.placement.parts() {
-            [part] if part.replicas == 1 && gpu.is_none() => {
-                let name = self.workers.get(part.worker.index()).map_or("", |worker| &worker.name);
-                (append(&mut self.text, name), 0..0)
+            [part] if part.replicas == 1 && gpu.is_none() => (name_of(self.workers, part.worker), ""),
+            _ => {
+                self.text.clear();
+                let first_device = append_placement(&mut self.text, attempt.placement, gpu, self.workers);
+                self.text.split_at(first_device)
             }
-            _ => append_placement(&mut self.text, attempt.placement, gpu, self.workers),
         };
-        self.pending.push(Pending {
-            key: (attempt.spec.index, attempt.attempt),
-            task_id,
+        let row = Row {
+            task_id: attempt.name,
             worker_id,
             gpu_devices,
+            attempt: attempt.attempt,
             arrival: attempt.spec.arrival,
             start: attempt.start,
             end: Some(attempt.end),
             wait: attempt.start.map(|start| start - attempt.eligible),
             status: attempt.status.as_str(),
-        });
+        };
+        self.rows.add((attempt.spec.index, attempt.attempt), &row);
         Ok(())
     }
 
     fn ended_waiting(&mut self, task: &EndedWaiting<'_>) -> Result<(), SimError> {
         if task.attempts == 0 {
-            let task_id = append(&mut self.text, task.name);
-            self.pending.push(Pending {
-                key: (task.spec.index, 0),
-                task_id,
-                worker_id: 0..0,
-                gpu_devices: 0..0,
+            let row = Row {
+                task_id: task.name,
+                worker_id: "",
+                gpu_devices: "",
+                attempt: 0,
                 arrival: task.spec.arrival,
                 start: None,
                 end: None,
                 wait: None,
                 status: task.status,
-            });
+            };
+            self.rows.add((task.spec.index, 0), &row);
         }
         Ok(())
     }
 
     fn settled(&mut self, _: &Cluster) -> Result<(), SimError> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        self.write_pending().map_err(|source| self.failed(source))
+        self.rows.settle().map_err(|source| self.failed(source))
     }
 
     fn finished(&mut self) -> Result<(), SimError> {
         let finished = match &mut self.rows {
             Rows::Csv(rows) => rows.finish(),
             #[cfg(feature = "parquet")]
-            Rows::Parquet(rows) => rows.finish(),
+            Rows::Parquet(rows, _) => rows.finish(),
         };
         finished.map_err(|source| self.failed(source))
     }
 }
 
-/// One entry a replica, first all workers and then all devices; says where the two stand.
+fn name_of(workers: &[WorkerSpec], worker: WorkerId) -> &str {
+    workers.get(worker.index()).map_or("", |worker| &worker.name)
+}
+
+/// One entry a replica, first all workers and then all devices; says where the devices begin.
 fn append_placement(
     text: &mut String,
     placement: &Placement,
     gpu: GpuRequest,
     workers: &[WorkerSpec],
-) -> (Range<usize>, Range<usize>) {
-    let first = text.len();
+) -> usize {
     let replicas = || placement.parts().iter().flat_map(|part| (0..part.replicas).map(move |at| (part, at)));
     for (at, (part, _)) in replicas().enumerate() {
         if at > 0 {
             text.push(';');
         }
-        text.push_str(workers.get(part.worker.index()).map_or("", |worker| &worker.name));
+        text.push_str(name_of(workers, part.worker));
     }
-    let end_of_workers = text.len();
+    let first_device = text.len();
     if gpu.is_none() {
-        return (first..end_of_workers, 0..0);
+        return first_device;
     }
     let whole = gpu.whole_devices() as usize;
     for (at, (part, replica)) in replicas().enumerate() {
@@ -273,5 +252,5 @@ fn append_placement(
             let _ = write!(text, "{}{device}", if at > 0 { "|" } else { "" }); // a String takes everything
         }
     }
-    (first..end_of_workers, end_of_workers..text.len())
+    first_device
 }

@@ -1,5 +1,8 @@
 //! Bounds computed by hand.
 
+use cloudai_sim::bounds::Bounds;
+use cloudai_workloads::{Location, Settings};
+
 use crate::support::{Case, S, close, table};
 
 fn workers(rows: &[&str]) -> String {
@@ -104,4 +107,26 @@ fn stated_durations_count_at_their_least_and_capacity_unscaled() {
     ]);
     // a 3 on w0; b and c 5 on w1 (10 / 2): 13 core seconds on two cores.
     assert_eq!(case.run("fcfs").bounds.makespan.micros(), 6_500_000);
+}
+
+#[test]
+fn bounds_computed_while_checking_are_those_of_a_reading_of_their_own() {
+    let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu,speed,labels\n\
+                   a,4,64,100,0,1,zone=a\nb,2,16,100,0,3,zone=b\n";
+    let header = "task_id,arrival_s,duration_s,cpu_cores,memory_gb,estimate_s,labels\n";
+    let rows = "t1,0,5,1,2,4,zone=a\nt2,1,7.5,2,1,9,\nt3,1,30,2,16,3,zone=b\nt4,2,1,1,1,1,\n";
+    let settings = |own: &Settings| {
+        let mut settings = own.clone();
+        settings.kill_at_estimate = true;
+        Some(settings)
+    };
+    let sorted = Location::text(&format!("{header}{rows}"), workers);
+    let (scenario, bounds) = Bounds::while_checking(&sorted, &mut |own| settings(own)).unwrap();
+    let in_force = settings(&scenario.settings).unwrap();
+    assert_eq!(bounds, Some(Bounds::of(&scenario, &in_force).unwrap()));
+    assert_ne!(bounds, Some(Bounds::of(&scenario, &scenario.settings).unwrap()), "limits are in force");
+    assert_eq!(Bounds::while_checking(&sorted, &mut |_| None).unwrap().1, None);
+
+    let unsorted = Location::text(&format!("{header}t0,3,1,1,1,1,\n{rows}"), workers);
+    assert_eq!(Bounds::while_checking(&unsorted, &mut |own| settings(own)).unwrap().1, None);
 }

@@ -229,7 +229,7 @@ fn check_worker(cluster: &Cluster, id: WorkerId, fresh: &WorkerRecord) -> Result
     }
     let key = (worker.room.cpu_milli, worker.room.memory_mib, id.0);
     let open = worker.state == WorkerState::Active;
-    if cluster.fullest.as_ref().is_some_and(|fullest| fullest.contains(&key) != open) {
+    if cluster.fullest.as_ref().is_some_and(|fullest| fullest.contains(key) != open) {
         return fail(format!("the best-fit index disagrees with {id}"));
     }
     if cluster.least.is_some() && worker.committed != cluster.committed_by_hand(id) {

@@ -381,11 +381,17 @@ impl Cluster {
 
     fn build_indexes(&mut self) {
         self.rooms = RoomTree::build(self.workers.iter().map(WorkerRecord::offered));
-        self.fullest = self.config.indexes.best_fit.then(|| {
+        self.fullest = self.config.indexes.best_fit.then_some(()).and_then(|()| {
             let workers = (0u32..).zip(&self.workers);
             let active = workers.filter(|(_, worker)| worker.state == WorkerState::Active);
+            let most = |of: fn(&Capacity) -> u64| {
+                self.workers.iter().map(|worker| of(&worker.capacity)).max().unwrap_or_default()
+            };
             FullestFirst::build(
                 active.map(|(index, worker)| (worker.room.cpu_milli, worker.room.memory_mib, index)),
+                self.workers.len(),
+                most(|capacity| capacity.cpu_milli),
+                most(|capacity| capacity.memory_mib),
             )
         });
         self.lists_running = self.config.indexes.expected_ends || self.config.indexes.running_tasks;
@@ -469,7 +475,7 @@ impl Cluster {
             (state == WorkerState::Active).then_some((cpu_milli, memory_mib, worker.0))
         };
         if let Some(before) = key(before) {
-            fullest.remove(&before);
+            fullest.remove(before);
         }
         if let Some(after) = key(after) {
             fullest.insert(after);

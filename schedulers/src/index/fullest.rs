@@ -1,86 +1,246 @@
-//! Best fit: the workers in order of (free cpu, free memory, index).
+//! Best fit: the workers in order of (free cpu, free memory, index), in levels by free cpu.
+//!
+//! ```text
+//!   key        cpu | memory | worker                  packed into 64 bits, so that the order of numbers is the order
+//!   level      the upper bits of cpu
+//!   occupied   a bit for each level that has workers  finds the next level in two words
+//! ```
+//!
+//! A level is a short sorted list as long as it has few workers. A long one whose workers all have the same cpu and memory
+//! free, as where tasks ask for whole cores, is a bitset of workers; any other long one is a sorted set in blocks.
+
+use super::bits::Bits;
+use super::blocks::SortedBlocks;
 
 /// (free cpu in milli-cores, free memory in MiB, index of the worker).
 pub(crate) type Key = (u64, u64, u32);
 
-/// A block is split in two when it gets longer.
-const MOST_IN_BLOCK: usize = 96;
+/// There are at most so many levels; their bits have a summary of one word.
+const MOST_LEVELS: usize = 4096;
 
-/// A sorted set in blocks: a change moves a few lines of memory within one of them, and the first key of each block, which lie
-/// together, say in which. (A B-tree of the standard library, with its nodes all over memory, took twice the time.)
+/// A level with more keys than this is no plain list any more.
+const FEW: usize = 64;
+
+/// The workers that take work, by what is free there. Insertion and removal take constant time where levels are short or
+/// their workers alike, and at most logarithmic time otherwise (amortised).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FullestFirst {
-    /// The first key of each block.
-    firsts: Vec<Key>,
-    /// Sorted, one behind the other; none is empty.
-    blocks: Vec<Vec<Key>>,
+    occupied: Bits,
+    levels: Vec<Level>,
+    shape: Shape,
+}
+
+/// How a key is packed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shape {
+    memory_bits: u32,
+    worker_bits: u32,
+    /// Bits of a packed key below its level.
+    below_level: u32,
+}
+
+/// Packed keys of one level, in order.
+#[derive(Clone, Debug)]
+enum Level {
+    Few(Vec<u64>),
+    /// All have the same cpu and memory: `room` is the key of worker 0.
+    Alike {
+        room: u64,
+        workers: Bits,
+    },
+    Many(SortedBlocks),
+}
+
+impl Default for Level {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
 }
 
 impl FullestFirst {
-    pub(crate) fn build(keys: impl Iterator<Item = Key>) -> Self {
-        let mut keys: Vec<Key> = keys.collect();
+    /// The index of `keys`, of workers below `workers`, none of which will ever have more than `most_cpu_milli` or
+    /// `most_memory_mib` free; `None` if keys of that size cannot be packed into 64 bits.
+    pub(crate) fn build(
+        keys: impl Iterator<Item = Key>,
+        workers: usize,
+        most_cpu_milli: u64,
+        most_memory_mib: u64,
+    ) -> Option<Self> {
+        let bits = |most: u64| u64::BITS - most.leading_zeros();
+        let (memory_bits, worker_bits) = (bits(most_memory_mib), bits(workers as u64));
+        // One bit is left, so that there is a number behind each key.
+        if bits(most_cpu_milli) + memory_bits + worker_bits >= u64::BITS {
+            return None;
+        }
+        // For as many workers as there may be on a level each: not more than four levels for each worker.
+        let levels = (4 * workers).next_power_of_two().clamp(16, MOST_LEVELS) as u64;
+        let step_bits = bits(most_cpu_milli).saturating_sub(levels.ilog2());
+        let shape = Shape { memory_bits, worker_bits, below_level: step_bits + memory_bits + worker_bits };
+        let levels = usize::try_from(most_cpu_milli >> step_bits).ok()? + 1;
+        let mut index = Self { occupied: Bits::new(levels), levels: vec![Level::default(); levels], shape };
+        let mut keys: Vec<u64> = keys.map(|key| shape.pack(key)).collect();
         keys.sort_unstable();
-        let blocks: Vec<Vec<Key>> = keys.chunks(MOST_IN_BLOCK / 2).map(<[Key]>::to_vec).collect();
-        Self { firsts: blocks.iter().map(|block| block[0]).collect(), blocks }
+        for level in keys.chunk_by(|&a, &b| shape.level(a) == shape.level(b)) {
+            let at = shape.level(level[0]);
+            index.levels[at] = shape.fitting(level.to_vec());
+            index.occupied.insert(at);
+        }
+        Some(index)
     }
 
-    /// The block where `key` is or belongs; none only of an empty set.
     #[inline]
-    fn block_of(&self, key: &Key) -> Option<usize> {
-        let behind = self.firsts.partition_point(|first| first <= key);
-        (!self.firsts.is_empty()).then(|| behind.saturating_sub(1))
-    }
-
     pub(crate) fn insert(&mut self, key: Key) {
-        let Some(at) = self.block_of(&key) else {
-            self.firsts.push(key);
-            self.blocks.push(vec![key]);
-            return;
-        };
-        let block = &mut self.blocks[at];
-        let Err(place) = block.binary_search(&key) else { return };
-        block.insert(place, key);
-        self.firsts[at] = block[0];
-        if block.len() > MOST_IN_BLOCK {
-            self.split(at);
+        let (shape, key) = (self.shape, self.shape.pack(key));
+        let at = shape.level(key);
+        self.occupied.insert(at);
+        let level = &mut self.levels[at];
+        match level {
+            Level::Few(keys) => {
+                let place = keys.partition_point(|&other| other < key);
+                keys.insert(place, key);
+                if keys.len() > FEW {
+                    *level = shape.fitting(std::mem::take(keys));
+                }
+            }
+            Level::Alike { room, workers } if *room == shape.room(key) => workers.insert(shape.worker(key)),
+            Level::Alike { room, workers } => *level = shape.unlike(*room, workers, key),
+            Level::Many(keys) => keys.insert(key),
         }
     }
 
-    #[cold]
-    fn split(&mut self, at: usize) {
-        let block = &mut self.blocks[at];
-        let behind = block.split_off(block.len() / 2);
-        self.firsts.insert(at + 1, behind[0]);
-        self.blocks.insert(at + 1, behind);
-    }
-
-    pub(crate) fn remove(&mut self, key: &Key) {
-        let Some(at) = self.block_of(key) else { return };
-        let block = &mut self.blocks[at];
-        let Ok(place) = block.binary_search(key) else { return };
-        block.remove(place);
-        if let Some(&first) = block.first() {
-            self.firsts[at] = first;
-        } else {
-            self.firsts.remove(at);
-            self.blocks.remove(at);
-        }
-    }
-
-    /// All keys from `from` on, in order.
     #[inline]
-    pub(crate) fn from<'a>(&'a self, from: &Key) -> impl Iterator<Item = &'a Key> + use<'a> {
-        let at = self.block_of(from).unwrap_or(0);
-        let (first, rest) = self.blocks.get(at..).unwrap_or_default().split_at_checked(1).unwrap_or_default();
-        let head = first.first().map_or([].as_slice(), |block| {
-            let place = block.partition_point(|key| key < from);
-            &block[place..]
-        });
-        head.iter().chain(rest.iter().flatten())
+    pub(crate) fn remove(&mut self, key: Key) {
+        let (shape, key) = (self.shape, self.shape.pack(key));
+        let at = shape.level(key);
+        let level = &mut self.levels[at];
+        let empty = match level {
+            Level::Few(keys) => {
+                let place = keys.partition_point(|&other| other < key);
+                if keys.get(place) == Some(&key) {
+                    keys.remove(place);
+                }
+                keys.is_empty()
+            }
+            Level::Alike { room, workers } => {
+                if *room == shape.room(key) {
+                    workers.remove(shape.worker(key));
+                }
+                workers.is_empty()
+            }
+            Level::Many(keys) => {
+                keys.remove(key);
+                if let Some(few) = keys.take_few(FEW / 2) {
+                    *level = Level::Few(few);
+                }
+                // Of the half of a short list, something is left.
+                false
+            }
+        };
+        if empty {
+            self.occupied.remove(at);
+        }
     }
 
-    pub(crate) fn contains(&self, key: &Key) -> bool {
-        self.block_of(key).is_some_and(|at| self.blocks[at].binary_search(key).is_ok())
+    /// Where to begin for a task that asks for so much cpu: for [`next`](Self::next). `None` if no worker can have it.
+    #[inline]
+    pub(crate) fn begin(&self, cpu_milli: u64) -> Option<u64> {
+        let below_cpu = self.shape.memory_bits + self.shape.worker_bits;
+        (cpu_milli <= u64::MAX >> 1 >> below_cpu).then_some(cpu_milli << below_cpu)
+    }
+
+    /// The first worker at or behind the packed key `from` with so much memory free, and where to go on.
+    #[inline]
+    pub(crate) fn next(&self, from: u64, memory_mib: u64) -> Option<(u32, u64)> {
+        let shape = self.shape;
+        let suits = |&key: &u64| shape.memory(key) >= memory_mib;
+        let mut at = shape.level(from);
+        loop {
+            at = self.occupied.next(at)?;
+            let found = match &self.levels[at] {
+                Level::Few(keys) => keys.iter().copied().find(|&key| key >= from && suits(&key)),
+                Level::Alike { room, workers } if suits(room) => shape.next_alike(*room, workers, from),
+                Level::Alike { .. } => None,
+                Level::Many(keys) => keys.from(from).find(suits),
+            };
+            if let Some(key) = found {
+                return Some((u32::try_from(shape.worker(key)).ok()?, key + 1));
+            }
+            at += 1;
+        }
+    }
+
+    pub(crate) fn contains(&self, key: Key) -> bool {
+        let (shape, key) = (self.shape, self.shape.pack(key));
+        let at = shape.level(key);
+        let found = self.levels.get(at).is_some_and(|level| match level {
+            Level::Few(keys) => keys.binary_search(&key).is_ok(),
+            Level::Alike { room, workers } => *room == shape.room(key) && workers.contains(shape.worker(key)),
+            Level::Many(keys) => keys.contains(key),
+        });
+        found && self.occupied.contains(at)
+    }
+}
+
+impl Shape {
+    #[inline]
+    fn pack(self, (cpu_milli, memory_mib, worker): Key) -> u64 {
+        ((cpu_milli << self.memory_bits) | memory_mib) << self.worker_bits | u64::from(worker)
+    }
+
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "there are at most 4,096 levels, and one behind them"
+    )]
+    fn level(self, key: u64) -> usize {
+        (key >> self.below_level) as usize
+    }
+
+    #[inline]
+    fn memory(self, key: u64) -> u64 {
+        key >> self.worker_bits & !(!0 << self.memory_bits)
+    }
+
+    /// The key without the worker.
+    #[inline]
+    fn room(self, key: u64) -> u64 {
+        key & (!0 << self.worker_bits)
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "workers are numbered with 32 bits")]
+    fn worker(self, key: u64) -> usize {
+        (key & !(!0 << self.worker_bits)) as usize
+    }
+
+    /// The first key at or behind `from` of workers who all have the same room.
+    #[inline]
+    fn next_alike(self, room: u64, workers: &Bits, from: u64) -> Option<u64> {
+        let first = usize::try_from(from.saturating_sub(room)).ok()?;
+        workers.next(first).map(|worker| room | worker as u64)
+    }
+
+    /// A level in the form that suits its keys, which are in order.
+    #[cold]
+    fn fitting(self, keys: Vec<u64>) -> Level {
+        let rooms = keys.first().zip(keys.last()).map(|(&first, &last)| (self.room(first), self.room(last)));
+        match rooms {
+            Some((room, last)) if keys.len() > FEW && room == last => {
+                let mut workers = Bits::new(1 << self.worker_bits);
+                keys.iter().for_each(|&key| workers.insert(self.worker(key)));
+                Level::Alike { room, workers }
+            }
+            _ if keys.len() > FEW => Level::Many(SortedBlocks::build(&keys)),
+            _ => Level::Few(keys),
+        }
+    }
+
+    /// The level of workers who were all alike, and of another one that is not.
+    #[cold]
+    fn unlike(self, room: u64, workers: &Bits, key: u64) -> Level {
+        let mut keys: Vec<u64> = workers.iter().map(|worker| room | worker as u64).collect();
+        keys.insert(keys.partition_point(|&other| other < key), key);
+        self.fitting(keys)
     }
 }
 
@@ -92,27 +252,80 @@ mod tests {
 
     use super::*;
 
+    /// All keys from one on with so much memory, step by step.
+    fn from(index: &FullestFirst, cpu_milli: u64, memory_mib: u64) -> Vec<u32> {
+        let mut from = index.begin(cpu_milli);
+        std::iter::from_fn(|| {
+            let (worker, behind) = index.next(from?, memory_mib)?;
+            from = Some(behind);
+            Some(worker)
+        })
+        .collect()
+    }
+
     proptest! {
         #[test]
-        fn is_a_sorted_set(
-            start in prop::collection::btree_set((0u64..9, 0u64..9, 0u32..9), 0..200),
-            changes in prop::collection::vec((any::<bool>(), (0u64..9, 0u64..9, 0u32..9)), 0..600),
-            from in (0u64..10, 0u64..10, 0u32..10),
+        fn gives_what_a_scan_gives(
+            workers in 1u32..400,
+            // Few amounts, so that many workers are alike; many, so that levels hold different ones.
+            (most_cpu, most_memory) in (prop::sample::select(vec![0, 3, 70, 100_000]), prop::sample::select(vec![0, 1, 70_000])),
+            start in any::<bool>(),
+            changes in prop::collection::vec(
+                (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0u8..8),
+                0..900,
+            ),
+            queries in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..9),
         ) {
-            let mut set = FullestFirst::build(start.iter().copied());
-            let mut expected: BTreeSet<Key> = start;
-            for (insert, key) in changes {
-                if insert {
-                    set.insert(key);
-                    expected.insert(key);
-                } else {
-                    set.remove(&key);
-                    expected.remove(&key);
+            let amount = |at: prop::sample::Index, most: u64| at.index(usize::try_from(most).unwrap() + 1) as u64;
+            // What each has free, if it takes work.
+            let mut rooms: Vec<Option<(u64, u64)>> = vec![start.then_some((most_cpu, most_memory)); workers as usize];
+            let keys = |rooms: &[Option<(u64, u64)>]| -> BTreeSet<Key> {
+                (0u32..).zip(rooms).filter_map(|(at, room)| room.map(|(cpu, memory)| (cpu, memory, at))).collect()
+            };
+            let build = |rooms: &[Option<(u64, u64)>]| {
+                FullestFirst::build(keys(rooms).into_iter(), rooms.len(), most_cpu, most_memory).unwrap()
+            };
+            let mut index = build(&rooms);
+            for (at, cpu, memory, kind) in changes {
+                let at = at.index(rooms.len());
+                let worker = u32::try_from(at).unwrap();
+                let room = match kind {
+                    0 => None,
+                    1 => Some((most_cpu, most_memory)),
+                    2 | 3 => Some((0, 0)),
+                    _ => Some((amount(cpu, most_cpu), amount(memory, most_memory))),
+                };
+                if let Some((cpu, memory)) = std::mem::replace(&mut rooms[at], room) {
+                    prop_assert!(index.contains((cpu, memory, worker)));
+                    index.remove((cpu, memory, worker));
+                    prop_assert!(!index.contains((cpu, memory, worker)));
                 }
-                prop_assert_eq!(set.contains(&key), insert);
+                if let Some((cpu, memory)) = room {
+                    index.insert((cpu, memory, worker));
+                    prop_assert!(index.contains((cpu, memory, worker)));
+                }
             }
-            prop_assert!(set.from(&from).eq(expected.range(from..)));
-            prop_assert!(set.from(&(0, 0, 0)).eq(expected.iter()));
+            let (keys, fresh) = (keys(&rooms), build(&rooms));
+            for (cpu, memory) in queries {
+                let (cpu, memory) = (amount(cpu, most_cpu + 1), amount(memory, most_memory + 1));
+                for (cpu, memory) in [(cpu, memory), (cpu, 0), (0, memory), (0, 0)] {
+                    let found = keys.iter().filter(|&&(has_cpu, has_memory, _)| has_cpu >= cpu && has_memory >= memory);
+                    let expected: Vec<u32> = found.map(|&(_, _, worker)| worker).collect();
+                    prop_assert_eq!(&from(&index, cpu, memory), &expected);
+                    prop_assert_eq!(&from(&fresh, cpu, memory), &expected);
+                }
+            }
         }
+    }
+
+    #[test]
+    fn what_cannot_be_packed_is_not_indexed() {
+        let build = |workers, cpu, memory| FullestFirst::build(std::iter::empty(), workers, cpu, memory);
+        assert!(build(1 << 19, (1 << 20) - 1, (1 << 23) - 1).is_some());
+        assert!(build(1 << 19, (1 << 20) - 1, 1 << 23).is_none());
+        assert!(build(1, u64::MAX, 0).is_none());
+        let index = build(3, 1000, 1000).unwrap();
+        assert_eq!(index.begin(u64::MAX).and_then(|from| index.next(from, 0)), None);
+        assert_eq!(index.begin(1 << 40).and_then(|from| index.next(from, u64::MAX)), None);
     }
 }

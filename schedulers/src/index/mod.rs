@@ -1,8 +1,8 @@
 //! The capacity index: finds workers without looking at all of them.
 //!
 //! - [`room`]: a tree of maxima, for first fit and for every feasible worker in index order; always kept
-//! - [`fullest`]: an ordered set by (free cpu, free memory, worker), for best fit; kept if a strategy declares
-//!   [`Indexes::best_fit`]
+//! - [`fullest`]: the workers in order of (free cpu, free memory, index), in levels by free cpu, for best fit; kept if a
+//!   strategy declares [`Indexes::best_fit`]. Levels are short lists, sets of [`bits`] or sorted [`blocks`]
 //! - [`least`]: a tournament tree of committed work; kept if it declares [`Indexes::committed_work`]
 //! - what runs on each worker; kept if it declares [`Indexes::running_tasks`], and by expected end if it declares
 //!   [`Indexes::expected_ends`]
@@ -12,6 +12,8 @@
 //!
 //! A query that is not declared still gives the right answer, by looking at every worker.
 
+mod bits;
+mod blocks;
 mod demand;
 mod fullest;
 mod least;

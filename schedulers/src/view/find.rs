@@ -1,6 +1,7 @@
 //! Finding workers for a task. Nothing is found for a task that has ended or never was, and no worker that never joined.
 
 use super::ClusterView;
+use super::fullest::FullestFit;
 use crate::cluster::{Part, Placement, WorkerRecord, WorkerState, choose_devices};
 use crate::index::RecentChanges;
 use crate::model::{ConstraintId, MILLI_PER_GPU, Request, TaskId, TaskSpec, WorkerId};
@@ -10,9 +11,10 @@ impl<'a> ClusterView<'a> {
     #[must_use]
     pub fn fits(&self, task: TaskId, worker: WorkerId) -> bool {
         let Some(spec) = self.spec_of(task) else { return false };
-        worker.index() < self.cluster.workers.len()
-            && self.cluster.rooms.room(worker.index()).holds(&spec.request)
-            && self.may_start(task, worker)
+        let record = self.cluster.workers.get(worker.index());
+        record.is_some_and(|record| {
+            record.room.holds(&spec.request) && self.may_start_on(spec, task, worker, record)
+        })
     }
 
     /// True if `worker` takes work and could hold `task` (one replica of a gang) if it were empty.
@@ -62,7 +64,8 @@ impl<'a> ClusterView<'a> {
             let worker = self.cluster.rooms.next(from, &spec.request)?;
             let record = self.cluster.workers.get(worker)?;
             let id = worker_id(worker);
-            if self.may_start_on(spec, task, id, record) {
+            // The tree knows amounts up to some size only.
+            if record.room.holds(&spec.request) && self.may_start_on(spec, task, id, record) {
                 return Some(id);
             }
             from = worker + 1;
@@ -111,21 +114,29 @@ impl<'a> ClusterView<'a> {
     /// Every worker that `task` (one replica of a gang) fits on now, fullest first: by free cpu, then free memory,
     /// then index. Fast if the strategy declares [`Indexes::best_fit`](crate::Indexes::best_fit).
     pub fn fullest_first(&self, task: TaskId) -> impl Iterator<Item = WorkerId> + use<'a> {
-        let (cluster, view) = (self.cluster, *self);
-        let least_cpu = self.spec_of(task).map(|spec| spec.request.cpu_milli);
-        let indexed = cluster.fullest.as_ref().zip(least_cpu).map(|(fullest, least_cpu)| {
-            let from = (least_cpu, 0, 0);
-            fullest.from(&from).map(|&(_, _, worker)| WorkerId(worker)).filter(move |&id| view.fits(task, id))
+        let spec = self.spec_of(task);
+        let mut indexed = self
+            .cluster
+            .fullest
+            .as_ref()
+            .zip(spec)
+            .map(|(index, spec)| FullestFit::new(*self, index, task, spec));
+        let mut scanned = self.cluster.fullest.is_none().then(|| self.sorted_by_room(task).into_iter());
+        std::iter::from_fn(move || match &mut indexed {
+            Some(walk) => walk.next(),
+            None => scanned.as_mut()?.next(),
+        })
+    }
+
+    /// The same, by a look at every worker and a sort.
+    #[inline(never)]
+    fn sorted_by_room(&self, task: TaskId) -> Vec<WorkerId> {
+        let mut all: Vec<WorkerId> = self.feasible(task).collect();
+        all.sort_by_key(|&id| {
+            let room = &self.cluster.workers[id.index()].room;
+            (room.cpu_milli, room.memory_mib, id)
         });
-        let scanned = cluster.fullest.is_none().then(|| {
-            let mut all: Vec<WorkerId> = view.feasible(task).collect();
-            all.sort_by_key(|&id| {
-                let room = cluster.rooms.room(id.index());
-                (room.cpu_milli, room.memory_mib, id)
-            });
-            all
-        });
-        indexed.into_iter().flatten().chain(scanned.into_iter().flatten())
+        all
     }
 
     /// The worker with the least committed work among those that can ever hold `task`, ties to the lowest index.
@@ -194,13 +205,13 @@ impl<'a> ClusterView<'a> {
 
     /// True if nothing but amounts stands against a start of `task` on `worker` now.
     #[inline]
-    fn may_start(&self, task: TaskId, worker: WorkerId) -> bool {
-        let (spec, record) = (self.cluster.tasks.spec(task.slot), &self.cluster.workers[worker.index()]);
-        self.may_start_on(spec, task, worker, record)
-    }
-
-    #[inline]
-    fn may_start_on(&self, spec: &TaskSpec, task: TaskId, worker: WorkerId, record: &WorkerRecord) -> bool {
+    pub(super) fn may_start_on(
+        &self,
+        spec: &TaskSpec,
+        task: TaskId,
+        worker: WorkerId,
+        record: &WorkerRecord,
+    ) -> bool {
         record.state == WorkerState::Active
             && self.cluster.allows(spec.constraint, worker)
             && !self.cluster.is_avoided(task, worker)
@@ -218,7 +229,7 @@ impl<'a> ClusterView<'a> {
     }
 }
 
-fn worker_id(index: usize) -> WorkerId {
+pub(super) fn worker_id(index: usize) -> WorkerId {
     WorkerId(u32::try_from(index).unwrap_or(u32::MAX))
 }
 

@@ -4,6 +4,7 @@
 //!   [`input`]: what a task needs from its predecessors
 
 mod find;
+mod fullest;
 mod input;
 mod task;
 mod worker;

@@ -224,7 +224,7 @@ fn check_worker(cluster: &Cluster, id: WorkerId, fresh: &WorkerRecord) -> Result
     if worker.state == WorkerState::Lost && !(cluster.running_on(id).is_empty() && worker.lane.is_empty()) {
         return fail(format!("{id} is lost and still has tasks"));
     }
-    if cluster.rooms.room(id.index()) != worker.offered() {
+    if !cluster.rooms.agrees(id.index(), &worker.offered()) {
         return fail(format!("the index disagrees with {id}"));
     }
     let key = (worker.room.cpu_milli, worker.room.memory_mib, id.0);
@@ -298,7 +298,7 @@ mod tests {
                 cluster.graph.node_mut(5).unwrap().open_predecessors = 0;
             }),
             ("replicas", |cluster| cluster.tasks.at_mut(0).placement = crate::Placement::default()),
-            ("the index", |cluster| cluster.rooms.update(1, crate::index::Room::default())),
+            ("the index", |cluster| cluster.rooms.update(1, &crate::index::Room::default())),
             ("best-fit", |cluster| {
                 *cluster.fullest.as_mut().unwrap() = crate::index::FullestFirst::default();
             }),

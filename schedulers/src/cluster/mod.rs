@@ -456,7 +456,7 @@ impl Cluster {
     /// Brings every index up to date with a worker that has changed.
     #[inline(always)]
     fn keep_in_step(&mut self, worker: WorkerId, before: Option<(WorkerState, u64, u64)>, offered: Room) {
-        self.rooms.update(worker.index(), offered);
+        self.rooms.update(worker.index(), &offered);
         if let Some(before) = before {
             self.note_change(worker, before);
         }

@@ -3,7 +3,7 @@
 use super::Demand;
 use crate::model::{Duration, MILLI_PER_GPU, Request};
 
-/// What is free on a worker; in the tree, the most of each that any worker below has.
+/// What is free on a worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Room {
     pub(crate) cpu_milli: u64,
@@ -32,115 +32,208 @@ impl Room {
         let gpu = u64::from(self.free_gpus * MILLI_PER_GPU).max(u64::from(self.widest_gpu));
         Demand::new([self.cpu_milli, self.memory_mib, self.storage_mib, gpu], Duration::MAX)
     }
+}
 
-    #[inline]
-    fn max(self, other: Self) -> Self {
-        Self {
-            cpu_milli: self.cpu_milli.max(other.cpu_milli),
-            memory_mib: self.memory_mib.max(other.memory_mib),
-            storage_mib: self.storage_mib.max(other.storage_mib),
-            free_gpus: self.free_gpus.max(other.free_gpus),
-            widest_gpu: self.widest_gpu.max(other.widest_gpu),
+/// A room or a request in 16 bytes: cpu in milli-cores, memory and storage in MiB, GPU in milli-GPU. Amounts beyond 31 bits are
+/// cut, so that what fits is never kept out, and what is let through has to be looked at where amounts are that large.
+///
+/// Of GPU one number tells all: the milli-GPU of the whole devices that are free, or what the emptiest device has left if
+/// none is. Signed, because that is what every x86-64 compares four at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Amounts([i32; 4]);
+
+/// Beyond this, amounts are cut.
+const MOST: i32 = i32::MAX;
+
+impl Amounts {
+    /// Less than nothing: not even a request of nothing fits there.
+    const NO_WORKER: Self = Self([-1; 4]);
+
+    #[inline(always)]
+    fn new(cpu_milli: u64, memory_mib: u64, storage_mib: u64, gpu_milli: u32) -> Self {
+        let cut = |amount: u64| i32::try_from(amount).unwrap_or(MOST);
+        Self([cut(cpu_milli), cut(memory_mib), cut(storage_mib), cut(u64::from(gpu_milli))])
+    }
+
+    #[inline(always)]
+    fn of_room(room: &Room) -> Self {
+        let gpu_milli = (room.free_gpus * MILLI_PER_GPU).max(room.widest_gpu);
+        Self::new(room.cpu_milli, room.memory_mib, room.storage_mib, gpu_milli)
+    }
+
+    #[inline(always)]
+    fn of_request(request: &Request) -> Self {
+        let Request { cpu_milli, memory_mib, storage_mib, gpu } = *request;
+        Self::new(cpu_milli, memory_mib, storage_mib, gpu.milli())
+    }
+
+    /// The room, or more where amounts were cut.
+    fn room(self) -> Room {
+        let uncut = |amount: i32| if amount == MOST { u64::MAX } else { u64::try_from(amount).unwrap_or(0) };
+        let [cpu, memory, storage, gpu] = self.0;
+        let gpu_milli = u32::try_from(gpu).unwrap_or(0);
+        Room {
+            cpu_milli: uncut(cpu),
+            memory_mib: uncut(memory),
+            storage_mib: uncut(storage),
+            free_gpus: gpu_milli / MILLI_PER_GPU,
+            widest_gpu: gpu_milli.min(MILLI_PER_GPU),
         }
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Self(std::array::from_fn(|at| self.0[at].max(other.0[at])))
+    }
+
+    /// True if `request` fits.
+    #[inline(always)]
+    fn hold(self, request: Self) -> bool {
+        let [a, b, c, d] = self.0;
+        let [of_a, of_b, of_c, of_d] = request.0;
+        // Without branches: all four are in one register.
+        (of_a <= a) & (of_b <= b) & (of_c <= c) & (of_d <= d)
     }
 }
 
-/// A complete binary tree over the workers, in index order. An update costs at most log2(workers) steps and stops
-/// where nothing changes; a query descends only where a worker may fit.
+/// Four neighbours: a line of the cache.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct Group([Amounts; 4]);
+
+impl Group {
+    #[inline(always)]
+    fn most(&self) -> Amounts {
+        let [a, b, c, d] = self.0;
+        a.max(b).max(c.max(d))
+    }
+
+    /// The first at or behind `from` that holds `request`.
+    #[inline(always)]
+    fn first(&self, from: usize, request: Amounts) -> Option<usize> {
+        let bits = self
+            .0
+            .iter()
+            .enumerate()
+            .fold(0u32, |bits, (at, amounts)| bits | u32::from(amounts.hold(request)) << at);
+        let bits = bits >> from << from;
+        (bits != 0).then(|| bits.trailing_zeros() as usize)
+    }
+}
+
+/// A tree over the workers, in index order, that branches in four: a node's children are a line of the cache, and their
+/// most is what the node has. An update costs at most log4(workers) steps and stops where nothing changes; a query
+/// descends only where a worker may fit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RoomTree {
-    /// `nodes[1]` is the root, the children of `i` are `2i` and `2i + 1`, the leaves start at `leaves`.
-    nodes: Vec<Room>,
-    leaves: usize,
+    /// `groups[0]` are the root's children; those of the `n`-th of group `g` are group `4g + 1 + n`. The workers are
+    /// in the groups from `inner` on; behind the last worker there is nothing.
+    groups: Vec<Group>,
+    inner: usize,
+    /// The most of each that any worker has.
+    most: Room,
 }
 
 impl RoomTree {
     pub(crate) fn build(rooms: impl ExactSizeIterator<Item = Room>) -> Self {
-        let leaves = rooms.len().next_power_of_two();
-        let mut nodes = vec![Room::default(); 2 * leaves];
-        for (leaf, room) in nodes[leaves..].iter_mut().zip(rooms) {
-            *leaf = room;
+        let bottom = rooms.len().div_ceil(4).max(1);
+        let mut inner = 0;
+        let mut width = 1;
+        while width < bottom {
+            inner += width;
+            width *= 4;
         }
-        for node in (1..leaves).rev() {
-            nodes[node] = nodes[2 * node].max(nodes[2 * node + 1]);
+        let mut groups = vec![Group([Amounts::NO_WORKER; 4]); inner + bottom];
+        for (worker, room) in rooms.enumerate() {
+            groups[inner + worker / 4].0[worker % 4] = Amounts::of_room(&room);
         }
-        Self { nodes, leaves }
+        for group in (1..groups.len()).rev() {
+            groups[(group - 1) / 4].0[(group - 1) % 4] = groups[group].most();
+        }
+        Self { most: groups[0].most().room(), groups, inner }
     }
 
     #[inline(always)]
-    pub(crate) fn update(&mut self, worker: usize, room: Room) {
-        let leaf = self.leaves + worker;
-        self.nodes[leaf] = room;
-        if leaf > 1 {
-            self.renew_above(leaf);
-        }
+    pub(crate) fn update(&mut self, worker: usize, room: &Room) {
+        self.renew(self.inner + worker / 4, worker % 4, Amounts::of_room(room));
     }
 
     #[inline(never)]
-    fn renew_above(&mut self, leaf: usize) {
-        let mut node = leaf;
-        while node > 1 {
-            node /= 2;
-            let max = self.nodes[2 * node].max(self.nodes[2 * node + 1]);
-            if self.nodes[node] == max {
+    fn renew(&mut self, mut group: usize, mut at: usize, mut amounts: Amounts) {
+        loop {
+            let Some(here) = self.groups.get_mut(group) else { return };
+            here.0[at & 3] = amounts;
+            amounts = here.most();
+            if group == 0 {
                 break;
             }
-            self.nodes[node] = max;
+            (group, at) = ((group - 1) / 4, (group - 1) % 4);
+            if self.groups[group].0[at] == amounts {
+                return;
+            }
         }
+        self.most = amounts.room();
     }
 
     #[inline(always)]
     pub(crate) fn prefetch(&self, worker: usize) {
-        let leaf = self.leaves + worker;
-        crate::prefetch(&self.nodes[leaf & !1]);
-        crate::prefetch(&self.nodes[leaf / 4 * 2]);
-        crate::prefetch(&self.nodes[leaf / 8 * 2]);
+        let group = self.inner + worker / 4;
+        if let Some(bottom) = self.groups.get(group) {
+            crate::prefetch(bottom);
+            crate::prefetch(&self.groups[group.saturating_sub(1) / 4]);
+        }
     }
 
-    #[inline]
-    pub(crate) fn room(&self, worker: usize) -> Room {
-        self.nodes[self.leaves + worker]
+    /// True if this is what the tree has of `worker`.
+    pub(crate) fn agrees(&self, worker: usize, room: &Room) -> bool {
+        let kept = self.groups.get(self.inner + worker / 4);
+        kept.is_some_and(|group| group.0[worker % 4] == Amounts::of_room(room))
     }
 
-    /// The most of each resource that is free on any one worker.
+    /// The most of each resource that is free on any one worker; more where it is beyond 31 bits.
     #[inline]
-    pub(crate) fn most(&self) -> Room {
-        self.nodes[1]
+    pub(crate) const fn most(&self) -> Room {
+        self.most
     }
 
     /// The same over all workers but one.
     pub(crate) fn most_beside(&self, worker: usize) -> Room {
-        let mut node = self.leaves + worker;
-        let mut most = Room::default();
-        while node > 1 {
-            most = most.max(self.nodes[node ^ 1]);
-            node /= 2;
+        let (mut group, mut at) = (self.inner + worker / 4, worker % 4);
+        let mut most = Amounts::NO_WORKER;
+        loop {
+            for (other, &amounts) in self.groups[group].0.iter().enumerate() {
+                most = if other == at { most } else { most.max(amounts) };
+            }
+            if group == 0 {
+                return most.room();
+            }
+            (group, at) = ((group - 1) / 4, (group - 1) % 4);
         }
-        most
     }
 
-    /// The first worker at or behind `from` whose room holds `request`.
+    /// The first worker at or behind `from` whose room holds `request`, as far as 31 bits tell.
     #[inline]
     pub(crate) fn next(&self, from: usize, request: &Request) -> Option<usize> {
-        if from >= self.leaves {
-            return None;
-        }
-        // The largest subtree that begins at `from`; the whole tree for 0.
-        let mut node = self.leaves + from;
-        node >>= node.trailing_zeros();
+        let request = Amounts::of_request(request);
+        // From the beginning, the way is down; otherwise from the worker up, until there is a way down.
+        let (mut group, mut at) = if from == 0 { (0, 0) } else { (self.inner + from / 4, from % 4) };
         loop {
-            if self.nodes[node].holds(request) {
-                if node >= self.leaves {
-                    return Some(node - self.leaves);
+            if let Some(found) = self.groups.get(group)?.first(at, request) {
+                if group >= self.inner {
+                    return Some((group - self.inner) * 4 + found);
                 }
-                node *= 2;
+                (group, at) = (4 * group + 1 + found, 0);
                 continue;
             }
-            // To the right neighbour's subtree: up while this is a right child, then across.
-            node += 1;
-            node >>= node.trailing_zeros();
-            if node == 1 {
-                return None;
+            // Behind the group: up while it is a last child, then to the next neighbour.
+            loop {
+                if group == 0 {
+                    return None;
+                }
+                (group, at) = ((group - 1) / 4, (group - 1) % 4 + 1);
+                if at < 4 {
+                    break;
+                }
             }
         }
     }
@@ -151,29 +244,62 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::GpuRequest;
 
     proptest! {
         #[test]
         fn finds_what_a_scan_finds(
-            rooms in prop::collection::vec((0u64..8, 0u64..8), 1..70),
-            updates in prop::collection::vec((any::<prop::sample::Index>(), 0u64..8, 0u64..8), 0..40),
+            rooms in prop::collection::vec((0u64..8, 0u64..8, 0u32..6), 1..300),
+            updates in prop::collection::vec((any::<prop::sample::Index>(), 0u64..8, 0u64..8, 0u32..6), 0..40),
             cpu_milli in 0u64..9,
             memory_mib in 0u64..9,
-            from in 0usize..80,
+            gpu in prop::sample::select(vec![0u64, 1, 400, 999, 1000, 2000, 3000]),
+            from in 0usize..320,
         ) {
-            let room = |(cpu_milli, memory_mib)| Room { cpu_milli, memory_mib, ..Room::default() };
+            // Devices that are full, half empty, or free.
+            let room = |(cpu_milli, memory_mib, gpu)| {
+                let widest_gpu = [0, 400, 999, 1000, 1000, 1000][gpu as usize];
+                Room { cpu_milli, memory_mib, free_gpus: gpu.saturating_sub(2), widest_gpu, ..Room::default() }
+            };
             let mut rooms: Vec<Room> = rooms.into_iter().map(room).collect();
             let mut tree = RoomTree::build(rooms.iter().copied());
-            for (at, cpu, memory) in updates {
+            for (at, cpu, memory, gpu) in updates {
                 let at = at.index(rooms.len());
-                rooms[at] = room((cpu, memory));
-                tree.update(at, rooms[at]);
+                rooms[at] = room((cpu, memory, gpu));
+                tree.update(at, &rooms[at]);
+                prop_assert!(tree.agrees(at, &rooms[at]));
             }
-            let request = Request { cpu_milli, memory_mib, ..Request::default() };
+            let gpu = GpuRequest::from_milli(gpu).unwrap();
+            let request = Request { cpu_milli, memory_mib, gpu, ..Request::default() };
             let scan = (from..rooms.len()).find(|&worker| rooms[worker].holds(&request));
-            // Padding leaves hold a request of nothing; the caller knows how many workers there are.
-            let found = tree.next(from, &request).filter(|&worker| worker < rooms.len());
-            prop_assert_eq!(found, scan);
+            prop_assert_eq!(tree.next(from, &request), scan);
+            let most = |rooms: &mut dyn Iterator<Item = &Room>| {
+                rooms.fold(Room::default(), |most, room| Room {
+                    cpu_milli: most.cpu_milli.max(room.cpu_milli),
+                    memory_mib: most.memory_mib.max(room.memory_mib),
+                    storage_mib: most.storage_mib.max(room.storage_mib),
+                    free_gpus: most.free_gpus.max(room.free_gpus),
+                    widest_gpu: most.widest_gpu.max(room.widest_gpu),
+                })
+            };
+            prop_assert_eq!(tree.most(), most(&mut rooms.iter()));
+            let but = from % rooms.len();
+            let others = rooms.iter().enumerate().filter(|&(at, _)| at != but).map(|(_, room)| room);
+            prop_assert_eq!(tree.most_beside(but), most(&mut others.into_iter()));
         }
+    }
+
+    #[test]
+    fn what_is_larger_than_the_tree_can_tell_is_a_candidate() {
+        let room = |cpu_milli| Room { cpu_milli, ..Room::default() };
+        let large = 1 << 40;
+        let tree = RoomTree::build([room(7), room(large), room(large + 2)].into_iter());
+        let request = |cpu_milli| Request { cpu_milli, ..Request::default() };
+        assert_eq!(tree.next(0, &request(8)), Some(1));
+        assert_eq!(tree.next(0, &request(large + 1)), Some(1));
+        assert_eq!(tree.next(2, &request(large + 3)), Some(2));
+        assert!(tree.most().holds(&request(u64::MAX)));
+        assert_eq!(RoomTree::build(std::iter::empty()).next(0, &request(0)), None);
+        assert_eq!(RoomTree::default().next(0, &request(0)), None);
     }
 }

@@ -174,7 +174,7 @@ fn check_lists(cluster: &Cluster, listed: usize, bound: usize) -> Result<(), Vio
                 return fail(format!("{task} is listed on {id} and does not run there until {end} s"));
             }
         }
-        for &task in &worker.lane {
+        for &task in worker.lane.iter() {
             let here = |record: &TaskRecord| record.state == TaskState::Bound && record.lane == Some(id);
             if !cluster.tasks.get(task).is_some_and(here) || !seen.insert(task) {
                 return fail(format!("{task} is in the lane of {id} and not bound there, or twice"));

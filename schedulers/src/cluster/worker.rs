@@ -1,6 +1,7 @@
 //! The changing part of a worker.
 
 use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,37 +25,74 @@ pub enum WorkerState {
     Lost,
 }
 
-/// A worker's room and what occupies it.
+/// A worker's room and what occupies it. What every start and end of a task looks at comes first, in one line of the cache.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub(crate) struct WorkerRecord {
-    pub(crate) state: WorkerState,
-    pub(crate) capacity: Capacity,
+    pub(crate) room: Room,
+    /// Tasks bound to this worker, first come first served.
+    pub(crate) lane: Lane,
+    /// Sum of the dominant shares of the tasks that run or wait here, in billionths; kept only if a strategy asks
+    /// for it.
+    pub(crate) committed: u64,
     /// As its spec has it; here because every start needs it.
     pub(crate) speed: Speed,
-    pub(crate) room: Room,
+    pub(crate) state: WorkerState,
+    pub(crate) capacity: Capacity,
     /// Milli-GPU left on each device.
     pub(crate) devices: Vec<u32>,
     /// What holds resources here.
     pub(crate) running: RunningList,
-    /// Tasks bound to this worker, first come first served.
-    pub(crate) lane: VecDeque<TaskId>,
-    /// Sum of the dominant shares of the tasks that run or wait here, in billionths; kept only if a strategy asks
-    /// for it.
-    pub(crate) committed: u64,
+}
+
+/// A queue of tasks, in one word while nothing has ever waited in it.
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::box_collection, reason = "most lanes are never used, and a record has to be small")]
+pub(crate) struct Lane(Option<Box<VecDeque<TaskId>>>);
+
+impl Lane {
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|tasks| tasks.is_empty())
+    }
+}
+
+impl Deref for Lane {
+    type Target = VecDeque<TaskId>;
+
+    fn deref(&self) -> &Self::Target {
+        static EMPTY: VecDeque<TaskId> = VecDeque::new();
+        self.0.as_deref().unwrap_or(&EMPTY)
+    }
+}
+
+impl DerefMut for Lane {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl IntoIterator for Lane {
+    type Item = TaskId;
+    type IntoIter = std::collections::vec_deque::IntoIter<TaskId>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.map_or_else(VecDeque::new, |tasks| *tasks).into_iter()
+    }
 }
 
 impl WorkerRecord {
     pub(crate) fn new(capacity: Capacity, speed: Speed) -> Self {
         let devices = vec![MILLI_PER_GPU; capacity.gpus as usize];
         let mut worker = Self {
+            room: Room::default(),
+            lane: Lane::default(),
+            committed: 0,
+            speed,
             state: WorkerState::Active,
             capacity,
-            speed,
-            room: Room::default(),
             devices,
             running: RunningList::default(),
-            lane: VecDeque::new(),
-            committed: 0,
         };
         worker.empty();
         worker
@@ -146,5 +184,21 @@ impl WorkerRecord {
         used(self.room.cpu_milli, self.capacity.cpu_milli)
             .max(used(self.room.memory_mib, self.capacity.memory_mib))
             .max(used(gpu_free, self.capacity.gpu_milli()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::{offset_of, size_of};
+
+    use super::*;
+
+    #[test]
+    fn what_every_task_touches_is_in_one_line() {
+        let line = 64;
+        assert!(offset_of!(WorkerRecord, room) + size_of::<Room>() <= line);
+        assert!(offset_of!(WorkerRecord, lane) + size_of::<Lane>() <= line);
+        assert!(offset_of!(WorkerRecord, speed) + size_of::<Speed>() <= line);
+        assert!(offset_of!(WorkerRecord, state) < line);
     }
 }

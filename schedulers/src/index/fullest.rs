@@ -3,7 +3,7 @@
 //! ```text
 //!   key        cpu | memory | worker                  packed into 64 bits, so that the order of numbers is the order
 //!   level      the upper bits of cpu
-//!   occupied   a bit for each level that has workers  finds the next level in two words
+//!   tops       the most memory in each level          a tree of maxima: finds the next level that has enough
 //! ```
 //!
 //! A level is a short sorted list as long as it has few workers. A long one whose workers all have the same cpu and memory
@@ -11,12 +11,16 @@
 
 use super::bits::Bits;
 use super::blocks::SortedBlocks;
+use super::maxima::Maxima;
 
 /// (free cpu in milli-cores, free memory in MiB, index of the worker).
 pub(crate) type Key = (u64, u64, u32);
 
-/// There are at most so many levels; their bits have a summary of one word.
+/// There are at most so many levels: three lines of their tree lead to each.
 const MOST_LEVELS: usize = 4096;
+
+/// The top of a level without workers.
+const EMPTY: i32 = i32::MIN;
 
 /// A level with more keys than this is no plain list any more.
 const FEW: usize = 64;
@@ -25,7 +29,9 @@ const FEW: usize = 64;
 /// their workers alike, and at most logarithmic time otherwise (amortised).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FullestFirst {
-    occupied: Bits,
+    /// By level, the most memory that any of its workers has free, or had since the level last was a short list; what is beyond
+    /// 31 bits is cut.
+    tops: Maxima,
     levels: Vec<Level>,
     shape: Shape,
 }
@@ -77,13 +83,13 @@ impl FullestFirst {
         let step_bits = bits(most_cpu_milli).saturating_sub(levels.ilog2());
         let shape = Shape { memory_bits, worker_bits, below_level: step_bits + memory_bits + worker_bits };
         let levels = usize::try_from(most_cpu_milli >> step_bits).ok()? + 1;
-        let mut index = Self { occupied: Bits::new(levels), levels: vec![Level::default(); levels], shape };
+        let mut index = Self { tops: Maxima::new(levels), levels: vec![Level::default(); levels], shape };
         let mut keys: Vec<u64> = keys.map(|key| shape.pack(key)).collect();
         keys.sort_unstable();
         for level in keys.chunk_by(|&a, &b| shape.level(a) == shape.level(b)) {
             let at = shape.level(level[0]);
+            index.tops.set(at, shape.top(level));
             index.levels[at] = shape.fitting(level.to_vec());
-            index.occupied.insert(at);
         }
         Some(index)
     }
@@ -92,7 +98,7 @@ impl FullestFirst {
     pub(crate) fn insert(&mut self, key: Key) {
         let (shape, key) = (self.shape, self.shape.pack(key));
         let at = shape.level(key);
-        self.occupied.insert(at);
+        self.tops.set(at, self.tops.get(at).max(cut(shape.memory(key))));
         let level = &mut self.levels[at];
         match level {
             Level::Few(keys) => {
@@ -113,32 +119,35 @@ impl FullestFirst {
         let (shape, key) = (self.shape, self.shape.pack(key));
         let at = shape.level(key);
         let level = &mut self.levels[at];
-        let empty = match level {
+        let top = match level {
             Level::Few(keys) => {
                 let place = keys.partition_point(|&other| other < key);
                 if keys.get(place) == Some(&key) {
                     keys.remove(place);
                 }
-                keys.is_empty()
+                if self.tops.get(at) > cut(shape.memory(key)) {
+                    return;
+                }
+                shape.top(keys)
             }
             Level::Alike { room, workers } => {
                 if *room == shape.room(key) {
                     workers.remove(shape.worker(key));
                 }
-                workers.is_empty()
+                if !workers.is_empty() {
+                    return;
+                }
+                EMPTY
             }
             Level::Many(keys) => {
                 keys.remove(key);
-                if let Some(few) = keys.take_few(FEW / 2) {
-                    *level = Level::Few(few);
-                }
-                // Of the half of a short list, something is left.
-                false
+                let Some(few) = keys.take_few(FEW / 2) else { return };
+                let top = shape.top(&few);
+                *level = Level::Few(few);
+                top
             }
         };
-        if empty {
-            self.occupied.remove(at);
-        }
+        self.tops.set(at, top);
     }
 
     /// Where to begin for a task that asks for so much cpu: for [`next`](Self::next). `None` if no worker can have it.
@@ -152,10 +161,10 @@ impl FullestFirst {
     #[inline]
     pub(crate) fn next(&self, from: u64, memory_mib: u64) -> Option<(u32, u64)> {
         let shape = self.shape;
-        let suits = |&key: &u64| shape.memory(key) >= memory_mib;
+        let (suits, least) = (|&key: &u64| shape.memory(key) >= memory_mib, cut(memory_mib));
         let mut at = shape.level(from);
         loop {
-            at = self.occupied.next(at)?;
+            at = self.tops.next(at, least)?;
             let found = match &self.levels[at] {
                 Level::Few(keys) => keys.iter().copied().find(|&key| key >= from && suits(&key)),
                 Level::Alike { room, workers } if suits(room) => shape.next_alike(*room, workers, from),
@@ -177,8 +186,14 @@ impl FullestFirst {
             Level::Alike { room, workers } => *room == shape.room(key) && workers.contains(shape.worker(key)),
             Level::Many(keys) => keys.contains(key),
         });
-        found && self.occupied.contains(at)
+        found && self.tops.get(at) >= cut(shape.memory(key))
     }
+}
+
+/// An amount as far as 31 bits can tell.
+#[inline]
+fn cut(amount: u64) -> i32 {
+    i32::try_from(amount).unwrap_or(i32::MAX)
 }
 
 impl Shape {
@@ -199,6 +214,12 @@ impl Shape {
     #[inline]
     fn memory(self, key: u64) -> u64 {
         key >> self.worker_bits & !(!0 << self.memory_bits)
+    }
+
+    /// The most memory in `keys`.
+    #[inline]
+    fn top(self, keys: &[u64]) -> i32 {
+        keys.iter().map(|&key| cut(self.memory(key))).max().unwrap_or(EMPTY)
     }
 
     /// The key without the worker.

@@ -17,6 +17,7 @@ mod blocks;
 mod demand;
 mod fullest;
 mod least;
+mod maxima;
 mod recent;
 mod room;
 mod waiting;

@@ -257,7 +257,7 @@ mod tests {
             from in 0usize..320,
         ) {
             // Devices that are full, half empty, or free.
-            let room = |(cpu_milli, memory_mib, gpu)| {
+            let room = |(cpu_milli, memory_mib, gpu): (u64, u64, u32)| {
                 let widest_gpu = [0, 400, 999, 1000, 1000, 1000][gpu as usize];
                 Room { cpu_milli, memory_mib, free_gpus: gpu.saturating_sub(2), widest_gpu, ..Room::default() }
             };

@@ -6,9 +6,15 @@
 struct Line([i32; 16]);
 
 impl Line {
+    /// Replaces one, and returns the most of all then. What is at hand is not read back: that would have to wait until it is
+    /// written.
     #[inline(always)]
-    fn most(&self) -> i32 {
-        self.0.iter().copied().fold(i32::MIN, i32::max)
+    fn replace(&mut self, at: usize, number: i32) -> i32 {
+        let others = self.0.iter().enumerate();
+        let most =
+            others.fold(number, |most, (other, &number)| if other == at { most } else { most.max(number) });
+        self.0[at & 15] = number;
+        most
     }
 
     /// The first at or behind `from` that is not below `least`.
@@ -56,11 +62,10 @@ impl Maxima {
     pub(super) fn set(&mut self, at: usize, number: i32) {
         let (mut line, mut at, mut number) = (self.inner + at / 16, at % 16, number);
         while self.lines[line].0[at] != number {
-            self.lines[line].0[at] = number;
+            number = self.lines[line].replace(at, number);
             if line == 0 {
                 break;
             }
-            number = self.lines[line].most();
             (line, at) = ((line - 1) / 16, (line - 1) % 16);
         }
     }

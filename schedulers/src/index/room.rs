@@ -34,25 +34,33 @@ impl Room {
     }
 }
 
-/// A room or a request in 16 bytes: cpu in milli-cores, memory and storage in MiB, GPU in milli-GPU. Amounts beyond 31 bits are
-/// cut, so that what fits is never kept out, and what is let through has to be looked at where amounts are that large.
+/// A room or a request in 16 bytes: cpu in milli-cores and memory in MiB in one word, storage in MiB and GPU in milli-GPU in the
+/// other. A field is one more than the amount, 0 where there is no worker, so that not even a request of nothing fits there.
+/// Amounts beyond 31 bits are cut, so that what fits is never kept out, and what is let through has to be looked at where
+/// amounts are that large.
 ///
 /// Of GPU one number tells all: the milli-GPU of the whole devices that are free, or what the emptiest device has left if
-/// none is. Signed, because that is what every x86-64 compares four at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Amounts([i32; 4]);
+/// none is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Amounts {
+    cpu_memory: u64,
+    storage_gpu: u64,
+}
 
-/// Beyond this, amounts are cut.
-const MOST: i32 = i32::MAX;
+/// The upper bit of both fields of a word, which amounts leave free: a subtraction takes it from the field that has less.
+const UPPER: u64 = 1 << 63 | 1 << 31;
+
+/// A field from here on was cut.
+const MOST: u64 = (1 << 31) - 1;
 
 impl Amounts {
-    /// Less than nothing: not even a request of nothing fits there.
-    const NO_WORKER: Self = Self([-1; 4]);
-
     #[inline(always)]
     fn new(cpu_milli: u64, memory_mib: u64, storage_mib: u64, gpu_milli: u32) -> Self {
-        let cut = |amount: u64| i32::try_from(amount).unwrap_or(MOST);
-        Self([cut(cpu_milli), cut(memory_mib), cut(storage_mib), cut(u64::from(gpu_milli))])
+        let field = |amount: u64| amount.min(MOST - 1) + 1;
+        Self {
+            cpu_memory: field(cpu_milli) << 32 | field(memory_mib),
+            storage_gpu: field(storage_mib) << 32 | field(u64::from(gpu_milli)),
+        }
     }
 
     #[inline(always)]
@@ -69,13 +77,12 @@ impl Amounts {
 
     /// The room, or more where amounts were cut.
     fn room(self) -> Room {
-        let uncut = |amount: i32| if amount == MOST { u64::MAX } else { u64::try_from(amount).unwrap_or(0) };
-        let [cpu, memory, storage, gpu] = self.0;
-        let gpu_milli = u32::try_from(gpu).unwrap_or(0);
+        let amount = |field: u64| if field == MOST { u64::MAX } else { field.saturating_sub(1) };
+        let gpu_milli = u32::try_from(amount(self.storage_gpu & MOST)).unwrap_or(0);
         Room {
-            cpu_milli: uncut(cpu),
-            memory_mib: uncut(memory),
-            storage_mib: uncut(storage),
+            cpu_milli: amount(self.cpu_memory >> 32),
+            memory_mib: amount(self.cpu_memory & MOST),
+            storage_mib: amount(self.storage_gpu >> 32),
             free_gpus: gpu_milli / MILLI_PER_GPU,
             widest_gpu: gpu_milli.min(MILLI_PER_GPU),
         }
@@ -83,16 +90,24 @@ impl Amounts {
 
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        Self(std::array::from_fn(|at| self.0[at].max(other.0[at])))
+        let most = |one: u64, other: u64| {
+            let not_less = ((one | UPPER) - other) & UPPER;
+            let fields = not_less - (not_less >> 31);
+            one & fields | other & !fields
+        };
+        Self {
+            cpu_memory: most(self.cpu_memory, other.cpu_memory),
+            storage_gpu: most(self.storage_gpu, other.storage_gpu),
+        }
     }
 
     /// True if `request` fits.
     #[inline(always)]
     fn hold(self, request: Self) -> bool {
-        let [a, b, c, d] = self.0;
-        let [of_a, of_b, of_c, of_d] = request.0;
-        // Without branches: all four are in one register.
-        (of_a <= a) & (of_b <= b) & (of_c <= c) & (of_d <= d)
+        // Two at a time, and without branches.
+        let first = (self.cpu_memory | UPPER) - request.cpu_memory;
+        let second = (self.storage_gpu | UPPER) - request.storage_gpu;
+        first & second & UPPER == UPPER
     }
 }
 
@@ -106,6 +121,16 @@ impl Group {
     fn most(&self) -> Amounts {
         let [a, b, c, d] = self.0;
         a.max(b).max(c.max(d))
+    }
+
+    /// Replaces one, and returns the most of all then. What is at hand is not read back: that would have to wait until it is
+    /// written.
+    #[inline(always)]
+    fn replace(&mut self, at: usize, amounts: Amounts) -> Amounts {
+        let now = |other: usize| if other == at { amounts } else { self.0[other] };
+        let most = now(0).max(now(1)).max(now(2).max(now(3)));
+        self.0[at & 3] = amounts;
+        most
     }
 
     /// The first at or behind `from` that holds `request`.
@@ -143,7 +168,7 @@ impl RoomTree {
             inner += width;
             width *= 4;
         }
-        let mut groups = vec![Group([Amounts::NO_WORKER; 4]); inner + bottom];
+        let mut groups = vec![Group([Amounts::default(); 4]); inner + bottom];
         for (worker, room) in rooms.enumerate() {
             groups[inner + worker / 4].0[worker % 4] = Amounts::of_room(&room);
         }
@@ -162,8 +187,7 @@ impl RoomTree {
     fn renew(&mut self, mut group: usize, mut at: usize, mut amounts: Amounts) {
         loop {
             let Some(here) = self.groups.get_mut(group) else { return };
-            here.0[at & 3] = amounts;
-            amounts = here.most();
+            amounts = here.replace(at, amounts);
             if group == 0 {
                 break;
             }
@@ -199,7 +223,7 @@ impl RoomTree {
     /// The same over all workers but one.
     pub(crate) fn most_beside(&self, worker: usize) -> Room {
         let (mut group, mut at) = (self.inner + worker / 4, worker % 4);
-        let mut most = Amounts::NO_WORKER;
+        let mut most = Amounts::default();
         loop {
             for (other, &amounts) in self.groups[group].0.iter().enumerate() {
                 most = if other == at { most } else { most.max(amounts) };

@@ -175,7 +175,7 @@ mod tests {
             for asked in asked {
                 let spec = TaskSpec { index, request: request(asked), ..TaskSpec::default() };
                 index += 1;
-                let (task, same) = (cluster.submit(&spec), plain.submit(&spec));
+                let (task, same) = (cluster.submit(spec), plain.submit(spec));
                 let sorted: Vec<WorkerId> = plain.view().fullest_first(same).collect();
                 prop_assert_eq!(cluster.view().fullest_first(task).collect::<Vec<_>>(), sorted);
             }

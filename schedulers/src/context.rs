@@ -71,6 +71,12 @@ impl<'a> SchedulingContext<'a> {
         self.cluster.assign_first_fit(task)
     }
 
+    /// The same on the worker that has the least free cpu, then memory, if an index for that is kept.
+    #[inline]
+    pub(crate) fn assign_best_fit(&mut self, task: TaskId) -> Option<bool> {
+        self.cluster.assign_best_fit(task)
+    }
+
     /// Lets a task wait in the lane of `worker`; it starts there at once if the lane is empty and it fits.
     ///
     /// # Errors

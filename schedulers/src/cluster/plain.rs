@@ -33,14 +33,22 @@ impl Cluster {
     pub(crate) fn assign_first_fit(&mut self, task: TaskId) -> Option<bool> {
         let request = self.plainly_queued(task)?;
         let Some(worker) = self.rooms.next(0, &request) else { return Some(false) };
-        // A request for nothing finds room anywhere: also on a worker that takes no work, or is none.
-        self.workers.get(worker).filter(|host| host.state == WorkerState::Active)?;
-        self.start_plain(task, WorkerId(u32::try_from(worker).ok()?), &request);
+        let worker = WorkerId(u32::try_from(worker).ok()?);
+        // The tree knows amounts up to some size only.
+        self.assign_plain(task, worker).then_some(true)
+    }
+
+    /// Starts a task on the worker, among those that it fits on, that has the least free cpu, then memory: as
+    /// [`assign_first_fit`](Self::assign_first_fit). `None` also if no index for that is kept.
+    pub(crate) fn assign_best_fit(&mut self, task: TaskId) -> Option<bool> {
+        let request = self.plainly_queued(task)?;
+        let Some(worker) = self.view().best_fit_indexed(task)? else { return Some(false) };
+        self.start_plain(task, worker, &request);
         Some(true)
     }
 
     /// Starts a task on `worker`, if the short way leads there; otherwise nothing has changed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn assign_plain(&mut self, task: TaskId, worker: WorkerId) -> bool {
         let Some(request) = self.plainly_queued(task) else { return false };
         let host = self.workers.get(worker.index());

@@ -157,10 +157,13 @@ pub(crate) struct RoomTree {
     inner: usize,
     /// The most of each that any worker has.
     most: Room,
+    /// There is one worker, as in a pool of processors: `most` is its room, and tells all.
+    alone: bool,
 }
 
 impl RoomTree {
     pub(crate) fn build(rooms: impl ExactSizeIterator<Item = Room>) -> Self {
+        let alone = rooms.len() == 1;
         let bottom = rooms.len().div_ceil(4).max(1);
         let mut inner = 0;
         let mut width = 1;
@@ -169,17 +172,23 @@ impl RoomTree {
             width *= 4;
         }
         let mut groups = vec![Group([Amounts::default(); 4]); inner + bottom];
+        let mut last = Room::default();
         for (worker, room) in rooms.enumerate() {
             groups[inner + worker / 4].0[worker % 4] = Amounts::of_room(&room);
+            last = room;
         }
         for group in (1..groups.len()).rev() {
             groups[(group - 1) / 4].0[(group - 1) % 4] = groups[group].most();
         }
-        Self { most: groups[0].most().room(), groups, inner }
+        Self { most: if alone { last } else { groups[0].most().room() }, groups, inner, alone }
     }
 
     #[inline(always)]
     pub(crate) fn update(&mut self, worker: usize, room: &Room) {
+        if self.alone {
+            self.most = *room;
+            return;
+        }
         self.renew(self.inner + worker / 4, worker % 4, Amounts::of_room(room));
     }
 
@@ -210,6 +219,9 @@ impl RoomTree {
 
     /// True if this is what the tree has of `worker`.
     pub(crate) fn agrees(&self, worker: usize, room: &Room) -> bool {
+        if self.alone {
+            return self.most == *room;
+        }
         let kept = self.groups.get(self.inner + worker / 4);
         kept.is_some_and(|group| group.0[worker % 4] == Amounts::of_room(room))
     }
@@ -238,6 +250,14 @@ impl RoomTree {
     /// The first worker at or behind `from` whose room holds `request`, as far as 31 bits tell.
     #[inline]
     pub(crate) fn next(&self, from: usize, request: &Request) -> Option<usize> {
+        if self.alone {
+            return (from == 0 && self.most.holds(request)).then_some(0);
+        }
+        self.next_of_many(from, request)
+    }
+
+    #[inline]
+    fn next_of_many(&self, from: usize, request: &Request) -> Option<usize> {
         let request = Amounts::of_request(request);
         // From the beginning, the way is down; otherwise from the worker up, until there is a way down.
         let (mut group, mut at) = if from == 0 { (0, 0) } else { (self.inner + from / 4, from % 4) };
@@ -311,6 +331,21 @@ mod tests {
             let others = rooms.iter().enumerate().filter(|&(at, _)| at != but).map(|(_, room)| room);
             prop_assert_eq!(tree.most_beside(but), most(&mut others.into_iter()));
         }
+    }
+
+    #[test]
+    fn a_single_worker_is_known_exactly() {
+        let room = |cpu_milli| Room { cpu_milli, ..Room::default() };
+        let request = |cpu_milli| Request { cpu_milli, ..Request::default() };
+        let mut tree = RoomTree::build(std::iter::once(room(1 << 40)));
+        assert_eq!((tree.next(0, &request(1 << 40)), tree.next(0, &request(1 + (1 << 40)))), (Some(0), None));
+        tree.update(0, &room(7));
+        assert!(tree.agrees(0, &room(7)) && !tree.agrees(0, &room(8)));
+        assert_eq!(
+            (tree.next(0, &request(7)), tree.next(0, &request(8)), tree.next(1, &request(0))),
+            (Some(0), None, None)
+        );
+        assert_eq!((tree.most(), tree.most_beside(0)), (room(7), Room::default()));
     }
 
     #[test]

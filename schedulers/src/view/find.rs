@@ -111,6 +111,13 @@ impl<'a> ClusterView<'a> {
         self.fullest_first(task).next()
     }
 
+    /// The same of a task that is there, by the index; `None` if none is kept.
+    #[inline]
+    pub(crate) fn best_fit_indexed(&self, task: TaskId) -> Option<Option<WorkerId>> {
+        let index = self.cluster.fullest.as_ref()?;
+        Some(FullestFit::new(*self, index, task, self.cluster.tasks.spec(task.slot)).next())
+    }
+
     /// Every worker that `task` (one replica of a gang) fits on now, fullest first: by free cpu, then free memory,
     /// then index. Fast if the strategy declares [`Indexes::best_fit`](crate::Indexes::best_fit).
     pub fn fullest_first(&self, task: TaskId) -> impl Iterator<Item = WorkerId> + use<'a> {

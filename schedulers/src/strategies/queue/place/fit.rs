@@ -4,7 +4,7 @@
 
 use rand::seq::SliceRandom;
 
-use super::{Limits, PlacementRule};
+use super::{Limits, PlacementRule, start_chosen};
 use crate::{Indexes, Placement, SchedulingContext, TaskId, WorkerId};
 
 /// The first worker in index order (Johnson 1973).
@@ -22,8 +22,7 @@ impl PlacementRule for FirstFit {
         {
             return started;
         }
-        let chosen = self.choose(cx, task, limits);
-        chosen.is_some_and(|placement| cx.place(task, &placement).is_ok())
+        start_chosen(self, cx, task, limits)
     }
 
     fn choose(
@@ -53,6 +52,15 @@ impl PlacementRule for BestFit {
 
     fn indexes(&self) -> Indexes {
         Indexes { best_fit: true, ..Indexes::default() }
+    }
+
+    fn start(&mut self, cx: &mut SchedulingContext<'_>, task: TaskId, limits: Limits<'_>) -> bool {
+        if limits.are_none()
+            && let Some(started) = cx.assign_best_fit(task)
+        {
+            return started;
+        }
+        start_chosen(self, cx, task, limits)
     }
 
     fn choose(

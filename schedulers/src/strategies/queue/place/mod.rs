@@ -51,13 +51,7 @@ pub trait PlacementRule: Send {
     /// and start in one, which is faster.
     #[inline]
     fn start(&mut self, cx: &mut SchedulingContext<'_>, task: TaskId, limits: Limits<'_>) -> bool {
-        if cx.view().surely_full_for(task) {
-            return false;
-        }
-        let chosen = self.choose(cx, task, limits);
-        // Looked at where it lies: to move what was just written costs more than the look.
-        let Some(placement) = &chosen else { return false };
-        cx.place(task, placement).is_ok()
+        start_chosen(self, cx, task, limits)
     }
 
     /// Where `task`, every replica of it, starts now within `limits`; `None` if it does not fit.
@@ -69,6 +63,22 @@ pub trait PlacementRule: Send {
         task: TaskId,
         limits: Limits<'_>,
     ) -> Option<Placement>;
+}
+
+/// Starts `task` where `rule` chooses; false if it does not fit.
+fn start_chosen(
+    rule: &mut (impl PlacementRule + ?Sized),
+    cx: &mut SchedulingContext<'_>,
+    task: TaskId,
+    limits: Limits<'_>,
+) -> bool {
+    if cx.view().surely_full_for(task) {
+        return false;
+    }
+    let chosen = rule.choose(cx, task, limits);
+    // Looked at where it lies: to move what was just written costs more than the look.
+    let Some(placement) = &chosen else { return false };
+    cx.place(task, placement).is_ok()
 }
 
 /// What others have reserved, as one task must respect it: how much of which worker it may take.

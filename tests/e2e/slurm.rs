@@ -19,14 +19,14 @@ tasks = 60
 workers = 4
 ";
 
-/// 48 cells that take so long that an array task of eight can be killed in the midst of them.
-const SLOW: &str = "
-seeds = '0..24'
+/// 1,000 cells that together take so long that array tasks can be killed in the midst of them.
+const MANY: &str = "
+seeds = '0..500'
 strategies = ['ai', 'ai_predictive']
 
 [[scenarios]]
 preset = 'uniform'
-tasks = 12000
+tasks = 600
 workers = 6
 ";
 
@@ -114,12 +114,12 @@ fn the_table_is_the_same_and_only_what_is_missing_is_submitted() {
 fn killed_nodes_lose_no_cell() {
     let Some(mut cluster) = Cluster::start() else { return };
     let place = Place::new();
-    place.write("e.toml", SLOW);
+    place.write("e.toml", MANY);
     let out = place.path("out");
     let size = ["--slurm-array-size", "6"];
     let follower = start(&cluster, &place, "out", &size);
     cluster.wait_for("array tasks", || {
-        out.exists() && recorded(&out) >= 4 && cluster.is_busy(0) && cluster.is_busy(1)
+        out.exists() && recorded(&out) >= 80 && cluster.is_busy(0) && cluster.is_busy(1)
     });
 
     // A node is lost for good, another one is to come back, and an array task that waits is cancelled.
@@ -149,7 +149,7 @@ fn killed_nodes_lose_no_cell() {
     assert!(logs.filter(|&starts| starts > 1).count() >= 2);
     assert_eq!(
         (recorded(&out), jobs(&out)),
-        (48, 2),
+        (1_000, 2),
         "each cell once, and what was cancelled in a second job"
     );
 }

@@ -238,8 +238,11 @@ impl<'a, O: Observer> Engine<'a, O> {
     /// after that.
     #[inline(always)]
     fn look_ahead(&mut self) {
+        if self.tasks.are_near() {
+            return;
+        }
         let at = self.completions.next_time();
-        if self.tasks.are_near() || at == self.looked_at {
+        if at == self.looked_at {
             return;
         }
         self.looked_at = at;

@@ -391,6 +391,9 @@ impl Cluster {
         let placement = record.placement.clone();
         for worker in distinct_workers(&placement) {
             self.unlist_running(task, worker, expected_before);
+            if let Some(recent) = &mut self.recent {
+                recent.note(worker.index());
+            }
         }
         self.list_gang(task, &placement, expected_end);
     }

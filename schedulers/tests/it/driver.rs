@@ -33,6 +33,8 @@ enum Due {
     Event(Event),
     /// Somebody cancels the task of this index, if it is still there.
     Cancel(u32),
+    /// The start of the task of this index fails, if it is under way.
+    FailStart(u32),
     Arrive(Job),
 }
 
@@ -100,6 +102,10 @@ impl Driver {
         self.put(at(seconds), 5, index, Due::Cancel(index));
     }
 
+    pub(crate) fn fail_start_at(&mut self, seconds: u64, index: u32) {
+        self.put(at(seconds), 2, index, Due::FailStart(index));
+    }
+
     pub(crate) fn attach(&self, strategy: &mut dyn Scheduler) {
         strategy.attach(&self.cluster.view(), &WorkloadProfile::default());
     }
@@ -152,6 +158,12 @@ impl Driver {
                 Some(&task) => Event::Cancelled { task },
                 None => return,
             },
+            Due::FailStart(index) => {
+                let Some(&task) = self.alive.get(&index) else { return };
+                let seen = self.cluster.view().task(task).filter(|seen| seen.state() == TaskState::Assigned);
+                let Some(attempt) = seen.map(|seen| seen.attempt()) else { return };
+                Event::StartFailed { task, attempt }
+            }
             Due::Arrive(job) => {
                 let task = self.cluster.submit(job.spec);
                 assert!(self.alive.insert(task.index(), task).is_none());

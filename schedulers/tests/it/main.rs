@@ -20,6 +20,7 @@ mod gangs;
 mod in_flight;
 mod keys;
 mod losses;
+mod many_workers;
 mod plain;
 mod plans;
 mod preemption;

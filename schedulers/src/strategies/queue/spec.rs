@@ -68,7 +68,7 @@ pub const EASY: StrategyInfo = StrategyInfo {
     about: "queue: fcfs, and later tasks may overtake if they do not delay the head's reservation",
     kind: Kind::Queue,
     source: "Lifka 1995, The ANL/IBM SP Scheduling System; Mu'alem, Feitelson 2001, IEEE TPDS",
-    complexity: "O(S C log Q + W x running tasks a worker) per pass with S starts, C classes of cpu waiting",
+    complexity: "O(S (C log Q + log W) + D (log W + running tasks a worker)) per pass with S starts, C classes of cpu waiting, D workers changed since a head of the shape waited",
     params: &[],
     build: |_| Box::new(Composed::new(Fcfs::default(), Easy::new(Forecast::Estimates), FirstFit)),
 };

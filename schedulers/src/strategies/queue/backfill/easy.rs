@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::earliest::EarliestRoom;
 use super::forecast::Forecast;
 use super::{Backfilling, Pass};
 use crate::strategies::queue::free::Free;
@@ -20,23 +21,26 @@ use crate::{ClusterView, Demand, Indexes, Part, Placement, Request, TaskId, Time
 #[derive(Clone, Debug)]
 pub struct Easy {
     forecast: Forecast,
+    earliest: EarliestRoom,
 }
 
 impl Easy {
     /// EASY that believes this of run times.
     #[must_use]
-    pub const fn new(forecast: Forecast) -> Self {
-        Self { forecast }
+    pub fn new(forecast: Forecast) -> Self {
+        Self { forecast, earliest: EarliestRoom::default() }
     }
 }
 
 impl Backfilling for Easy {
     fn indexes(&self) -> Indexes {
-        Indexes { expected_ends: true, deep_queue: true, ..Indexes::default() }
+        let recent_changes = matches!(self.forecast, Forecast::Estimates);
+        Indexes { expected_ends: true, deep_queue: true, recent_changes, ..Indexes::default() }
     }
 
     fn attach(&mut self, view: &ClusterView<'_>) {
         self.forecast.attach(view);
+        self.earliest.clear();
     }
 
     fn pass(&mut self, pass: &mut Pass<'_, '_>) {
@@ -49,7 +53,7 @@ impl Backfilling for Easy {
         };
         // The reservation is only worked out if somebody might overtake.
         let Some(mut task) = pass.next_with_room() else { return };
-        let mut reservation = Reservation::of(&pass.view(), head, &self.forecast);
+        let mut reservation = self.reserve(&pass.view(), head);
         loop {
             self.overtake(pass, task, reservation.as_mut());
             let view = pass.view();
@@ -64,6 +68,17 @@ impl Backfilling for Easy {
 }
 
 impl Easy {
+    /// The earliest start of `head` if every task ends as expected; `None` if the workers that are up can never hold it.
+    fn reserve(&mut self, view: &ClusterView<'_>, head: TaskId) -> Option<Reservation> {
+        // Corrected predictions change while the worker does not; and of one worker there is no choice.
+        let plain = view.task(head)?.spec().replicas == 1 && view.worker_count() > 1;
+        if !plain || matches!(self.forecast, Forecast::Predictions(_)) {
+            return Reservation::of(view, head, &self.forecast);
+        }
+        let worker = self.earliest.worker_for(view, head)?;
+        Reservation::on(view, head, worker, Time::NEVER, &self.forecast)
+    }
+
     /// Starts `task` if it fits and does not delay the head.
     fn overtake(&mut self, pass: &mut Pass<'_, '_>, task: TaskId, reservation: Option<&mut Reservation>) {
         let view = pass.view();

@@ -2,9 +2,11 @@
 //!
 //! - this file: the trait, and the rules without reservations: [`Blocking`], [`Skipping`]
 //! - [`easy`]: a reservation for the head of the queue; [`conservative`]: one for every waiting task
-//! - [`forecast`]: when what runs is expected to end; `profile`: what will be free on a worker then
+//! - [`forecast`]: when what runs is expected to end; `profile`: what will be free on a worker then; `earliest`: which worker has
+//!   room first
 
 pub mod conservative;
+mod earliest;
 pub mod easy;
 pub mod forecast;
 mod profile;

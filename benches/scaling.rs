@@ -3,28 +3,36 @@
 //! All tasks of a case arrive within its first second, so that nearly all of them wait, and all run to their end: every
 //! depth of the queue from all of them down to none is part of a figure. Requests are powers of two up to half a worker,
 //! run times and overestimates are drawn log-uniformly, 1 min to 10 h and 1 to 10 times; tasks end before their estimates,
-//! as they mostly do. The tasks are in memory; time is this thread's CPU time, no observer. What is printed is tasks
+//! as they mostly do. The tasks are in memory; time is CPU time, no observer. What is printed is tasks
 //! per CPU second, and between sizes the exponent with which the time for a task grows: 0 is linear in all, 1 quadratic.
 //!
 //! ```sh
-//! cargo bench --bench scaling [-- [--most TASKS] [--seconds PER-CASE] [TEXT IN A STRATEGY'S NAME]]
+//! cargo bench --bench scaling [-- [--most TASKS] [--workers MOST] [--seconds PER-CASE] [TEXT IN A STRATEGY'S NAME ...]]
+//! cargo bench --bench scaling -- --most 10000000 --seconds 30 fcfs first_fit easy
 //! ```
+//!
+//! A case that takes longer than its seconds is stopped, and what share of its tasks had ended by then is printed. Larger ones are
+//! not run then; nor are those that would take too long even if the time grew with the tasks alone.
 #![allow(clippy::expect_used, reason = "a benchmark may end with a panic")]
 
 #[path = "support/cpu.rs"]
 mod cpu;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use cloudai_schedulers::Registry;
-use cloudai_sim::Hooks;
+use cloudai_sim::{Hooks, SimError};
 use cloudai_workloads::{Location, Scenario};
 use cpu::cpu_seconds;
 
 /// Cores of a worker; of the one worker that is a pool.
 const CORES: u64 = 64;
 const POOL_CORES: u64 = 256;
+
+/// So many tasks share the workers of a case at most: on the largest clusters most of them have to wait, too.
+const MOST_ACROSS: u64 = 1_000_000;
 
 /// The strategies, from the plainest on.
 const STRATEGIES: &[&str] = &[
@@ -74,27 +82,66 @@ fn burst(tasks: u64, workers: u64) -> Scenario {
     scenario
 }
 
-/// CPU seconds of one run.
-fn run(scenario: &Scenario, spec: &str) -> f64 {
+/// How a case went.
+#[derive(Clone, Copy, Debug)]
+enum Case {
+    /// CPU seconds of one run.
+    Took(f64),
+    /// It was stopped; this share of the tasks had ended.
+    Stopped(f64),
+    /// It would have taken too long.
+    NotRun,
+}
+
+/// One run of at most so many seconds.
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn run(scenario: &Scenario, spec: &str, most: f64) -> Case {
     let parsed = spec.parse().expect("a valid spec");
     let mut strategy = Registry::builtin().build(&parsed).expect("a known strategy");
-    cpu_seconds(|| {
-        let settings = &scenario.settings;
-        let stats = cloudai_sim::run(scenario, settings, spec, strategy.as_mut(), &mut (), Hooks::default());
-        assert_eq!(stats.expect("the run ends").tasks, scenario.tasks);
-    })
+    let (stop, over, ended) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
+    let hooks = Hooks { stop: Some(&stop), ended: Some(&ended), time_passes: false };
+    let mut done = None;
+    let spent = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let step = Duration::from_millis(20);
+            let mut waited = Duration::ZERO;
+            while !over.load(Ordering::Relaxed) && waited.as_secs_f64() < most {
+                std::thread::park_timeout(step);
+                waited += step;
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        let spent = cpu_seconds(|| {
+            let settings = &scenario.settings;
+            done = Some(cloudai_sim::run(scenario, settings, spec, strategy.as_mut(), &mut (), hooks));
+        });
+        over.store(true, Ordering::Relaxed);
+        spent
+    });
+    match done.expect("it has run") {
+        Ok(stats) => {
+            assert_eq!(stats.tasks, scenario.tasks);
+            Case::Took(spent)
+        }
+        Err(SimError::Interrupted) => {
+            Case::Stopped(ended.load(Ordering::Relaxed) as f64 / scenario.tasks as f64)
+        }
+        Err(error) => panic!("{spec}: {error}"),
+    }
 }
 
 struct Arguments {
     most: u64,
+    workers: u64,
     seconds: f64,
-    filter: String,
+    filters: Vec<String>,
     test: bool,
 }
 
 /// `cargo bench` adds `--bench`; `--test` asks for one short round.
 fn arguments() -> Arguments {
-    let mut parsed = Arguments { most: 100_000, seconds: 20.0, filter: String::new(), test: false };
+    let mut parsed =
+        Arguments { most: 100_000, workers: 100_000, seconds: 20.0, filters: Vec::new(), test: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut number = || words.next().and_then(|word| word.parse::<u32>().ok()).expect("a number");
@@ -102,8 +149,9 @@ fn arguments() -> Arguments {
             "--bench" => {}
             "--test" => parsed.test = true,
             "--most" => parsed.most = u64::from(number()),
+            "--workers" => parsed.workers = u64::from(number()),
             "--seconds" => parsed.seconds = f64::from(number()),
-            _ => parsed.filter = word,
+            _ => parsed.filters.push(word),
         }
     }
     parsed
@@ -114,55 +162,100 @@ fn decades(from: u64, most: u64) -> impl Iterator<Item = u64> {
     std::iter::successors(Some(from), |size| Some(size * 10)).take_while(move |&size| size <= most)
 }
 
-/// One line of a table for each strategy: tasks per second at each size, and the exponents between them. A strategy of which
-/// the next size is likely to take longer than `seconds` is not run at that size and beyond.
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn table(title: &str, sizes: &[(u64, u64)], names: &[&str], seconds: f64) {
-    println!("\n{title}\n");
-    let scenarios: Vec<Scenario> = sizes.iter().map(|&(tasks, workers)| burst(tasks, workers)).collect();
-    let mut head = format!("{:<40}", "tasks x workers");
-    for (at, (tasks, workers)) in sizes.iter().enumerate() {
-        let growth = if at > 0 { "growth" } else { "" };
-        let _ = write!(head, " {growth:>6} {:>14}", format!("{tasks}x{workers}"));
-    }
-    println!("{head}");
-    for name in names {
-        print!("{name:<40}");
-        let mut taken: Vec<f64> = Vec::new();
-        for (scenario, &(tasks, _)) in scenarios.iter().zip(sizes) {
-            let expected = match taken.as_slice() {
-                [.., before, last] => last * (last / before).clamp(1.0, 100.0),
-                [last] => last * 30.0,
-                [] => 0.0,
-            };
-            let spent = if expected <= seconds { run(scenario, name) } else { f64::INFINITY };
-            let growth = taken.last().map(|before| libm::log10(spent / before));
-            taken.push(spent);
-            // What grows as fast as the tasks do costs the same for each.
-            let more = taken
-                .len()
-                .checked_sub(2)
-                .map_or(0.0, |before| libm::log10(tasks as f64 / sizes[before].0 as f64));
-            let growth =
-                growth.filter(|growth| growth.is_finite()).map(|growth| format!("{:.2}", growth - more));
-            let rate =
-                if spent.is_finite() { format!("{:.0}", tasks as f64 / spent) } else { "-".to_owned() };
-            print!(" {:>6} {rate:>14}", growth.unwrap_or_default());
-            let _ = std::io::stdout().flush();
-        }
-        println!();
+/// What a strategy has shown at the sizes before, and whether the next one is worth a try.
+fn is_hopeless(before: &[Case], growth: f64, seconds: f64) -> bool {
+    match before.last() {
+        Some(Case::Took(spent)) => spent * growth > seconds,
+        // More workers do not always take longer.
+        Some(_) => growth > 1.0,
+        None => false,
     }
 }
 
+/// A Markdown table with a line for each strategy: tasks per second at each size, and the exponents between them.
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn table(title: &str, sizes: &[(u64, u64)], names: &[&str], seconds: f64) {
+    let mut cases: Vec<Vec<Case>> = vec![Vec::new(); names.len()];
+    for (at, &(tasks, workers)) in sizes.iter().enumerate() {
+        let growth = at.checked_sub(1).map_or(1.0, |before| tasks as f64 / sizes[before].0 as f64);
+        let wanted = cases.iter().any(|before| !is_hopeless(before, growth, seconds));
+        let scenario = wanted.then(|| burst(tasks, workers));
+        for (name, cases) in names.iter().zip(&mut cases) {
+            let scenario = scenario.as_ref().filter(|_| !is_hopeless(cases, growth, seconds));
+            let case = scenario.map_or(Case::NotRun, |scenario| run(scenario, name, seconds));
+            eprintln!("{name}, {tasks} tasks, {workers} workers: {case:?}");
+            cases.push(case);
+        }
+    }
+    println!("\n{title}: tasks per CPU second\n");
+    let mut head = "| strategy |".to_owned();
+    for (at, &(tasks, workers)) in sizes.iter().enumerate() {
+        let size = if sizes[0].1 == sizes[sizes.len() - 1].1 { tasks } else { workers };
+        let _ = write!(head, "{} {} |", if at > 0 { " growth |" } else { "" }, thousands(size as f64));
+    }
+    println!("{head}\n|---|{}", "---|".repeat(2 * sizes.len() - 1));
+    for (name, cases) in names.iter().zip(&cases) {
+        let mut line = format!("| `{name}` |");
+        for (at, case) in cases.iter().enumerate() {
+            let tasks = sizes[at].0 as f64;
+            if let Some(before) = at.checked_sub(1) {
+                let growth = match (cases[before], case) {
+                    (Case::Took(least), Case::Took(most)) => {
+                        // What grows as fast as the tasks do costs the same for each.
+                        format!("{:.2}", libm::log10(most / least * sizes[before].0 as f64 / tasks))
+                    }
+                    _ => String::new(),
+                };
+                let _ = write!(line, " {growth} |");
+            }
+            let _ = match case {
+                Case::Took(spent) => write!(line, " {} |", thousands(tasks / spent)),
+                Case::Stopped(share) => {
+                    write!(line, " > {seconds} s ({}%) |", thousands((share * 100.0).floor()))
+                }
+                Case::NotRun => write!(line, " - |"),
+            };
+        }
+        println!("{line}");
+    }
+}
+
+/// A number in whole units, with commas.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
+fn thousands(number: f64) -> String {
+    let digits = (number.round() as u64).to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
 fn main() {
-    let Arguments { most, seconds, filter, test } = arguments();
-    let names: Vec<&str> = STRATEGIES.iter().copied().filter(|name| name.contains(&filter)).collect();
-    let most = if test { 1_000 } else { most };
+    let Arguments { most, workers, seconds, filters, test } = arguments();
+    // A whole name means that strategy alone, other text whatever has it in its name.
+    let wanted = |name: &&str| {
+        let is = |text: &String| {
+            if STRATEGIES.contains(&text.as_str()) {
+                *name == text.as_str()
+            } else {
+                name.contains(text.as_str())
+            }
+        };
+        filters.is_empty() || filters.iter().any(is)
+    };
+    let names: Vec<&str> = STRATEGIES.iter().copied().filter(wanted).collect();
+    let (most, workers) = if test { (1_000, 10) } else { (most, workers) };
     let pool: Vec<(u64, u64)> = decades(1_000, most).map(|tasks| (tasks, 1)).collect();
     let ten: Vec<(u64, u64)> = decades(1_000, most).map(|tasks| (tasks, 10)).collect();
-    let workers = decades(10, if test { 10 } else { 100_000 });
-    let across: Vec<(u64, u64)> = workers.map(|workers| (most.min(100_000), workers)).collect();
-    table("Tasks waiting, on one pool of 256 cores: tasks per CPU second", &pool, &names, seconds);
-    table("Tasks waiting, on 10 workers of 64 cores: tasks per CPU second", &ten, &names, seconds);
-    table("Workers: tasks per CPU second", &across, &names, seconds);
+    let across: Vec<(u64, u64)> =
+        decades(10, workers).map(|workers| (most.min(MOST_ACROSS), workers)).collect();
+    table("Tasks on one pool of 256 cores", &pool, &names, seconds);
+    table("Tasks on 10 workers of 64 cores", &ten, &names, seconds);
+    let tasks = thousands(most.min(MOST_ACROSS) as f64);
+    table(&format!("{tasks} tasks on workers of 64 cores"), &across, &names, seconds);
 }

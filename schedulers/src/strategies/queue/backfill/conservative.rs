@@ -258,9 +258,10 @@ impl Conservative {
         if search.replicas > 1 {
             return Place::Unclear;
         }
-        // No later than in truth, and true where nobody was passed over.
-        let Some((start, _)) = search.earliest() else { return Place::Beyond };
-        if search.able.iter().all(|&(at, ..)| start < window.cuts[at]) {
+        // Inside the window of a worker the start there is true; elsewhere it is no later than in truth, and so no better.
+        let Some((start, parts)) = search.earliest() else { return Place::Beyond };
+        let chosen = |&&(at, ..): &&(usize, Duration, Time)| profiles[at].worker == parts[0].worker;
+        if search.able.iter().find(chosen).is_some_and(|&(at, ..)| start < window.cuts[at]) {
             return Place::Within;
         }
         let within = |&(at, length, ready): &(usize, Duration, Time)| {
@@ -288,9 +289,11 @@ enum Place {
 ///
 /// - A task that is passed over has no reservation inside. It did not fit there when its turn came, with reservations
 ///   inside of none but tasks before it.
-/// - A task that gets a reservation inside gets the right one. Its earliest start is before the cuts of all the workers that
-///   could run it: up to there the profiles are what they would be with every reservation made. Otherwise all
-///   tasks up to it that were passed over get theirs first; those of tasks behind them, all inside, are not in the way.
+/// - A task that gets a reservation inside gets the right one. Its earliest start is before the cut of the worker that it is
+///   on: up to there that profile is what it would be with every reservation made. Of other workers' profiles what lies behind
+///   their cuts is too empty, so that the starts found there are no later than the true ones, and yet not earlier.
+///   Where one of those is the earliest, all tasks up to it that were passed over get theirs first;
+///   those of tasks behind them, all inside, are not in the way.
 ///
 /// A profile only fills up, so a cut once found holds to the end of the pass, and cuts only move towards now.
 #[derive(Debug, Default)]

@@ -80,7 +80,7 @@ pub const CONSERVATIVE: StrategyInfo = StrategyInfo {
     about: "queue: every waiting task has a reservation that no later one may delay",
     kind: Kind::Queue,
     source: "Mu'alem, Feitelson 2001, IEEE TPDS (conservative backfilling)",
-    complexity: "O(K (W + steps of the profiles)) per pass, K reservations up to the last task that can start",
+    complexity: "O(K (W + steps of the profiles)) per pass, K reservations up to the last task that can start: hardly more for a deeper queue on one worker, up to Q on several",
     params: &[],
     build: |_| Box::new(Composed::new(Fcfs::default(), Conservative::new(Forecast::Estimates), FirstFit)),
 };

@@ -120,13 +120,13 @@ fn bounds_computed_while_checking_are_those_of_a_reading_of_their_own() {
         settings.kill_at_estimate = true;
         Some(settings)
     };
-    let sorted = Location::text(&format!("{header}{rows}"), workers);
+    let sorted = Location::text(format!("{header}{rows}"), workers);
     let (scenario, bounds) = Bounds::while_checking(&sorted, &mut |own| settings(own)).unwrap();
     let in_force = settings(&scenario.settings).unwrap();
     assert_eq!(bounds, Some(Bounds::of(&scenario, &in_force).unwrap()));
     assert_ne!(bounds, Some(Bounds::of(&scenario, &scenario.settings).unwrap()), "limits are in force");
     assert_eq!(Bounds::while_checking(&sorted, &mut |_| None).unwrap().1, None);
 
-    let unsorted = Location::text(&format!("{header}t0,3,1,1,1,1,\n{rows}"), workers);
+    let unsorted = Location::text(format!("{header}t0,3,1,1,1,1,\n{rows}"), workers);
     assert_eq!(Bounds::while_checking(&unsorted, &mut |own| settings(own)).unwrap().1, None);
 }

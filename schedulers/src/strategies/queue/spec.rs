@@ -92,7 +92,7 @@ pub const QUEUE: StrategyInfo = StrategyInfo {
     about: "queue: any queue order with any backfilling and any placement rule",
     kind: Kind::Queue,
     source: "orders and rules: docs/strategies.md names the source of each",
-    complexity: "order: O(log Q) per task reached, O(Q) per pass for wfp3 and unicef, O(Q log Q) per backfilling pass for fair_share and drf; backfilling: as fcfs, \
+    complexity: "order: O(log Q) per task reached, O(Q) per pass for wfp3 and unicef, O(U) over users per pass for fair_share and drf; backfilling: as fcfs, \
                  first_fit, easy and conservative",
     params: &[
         ParamInfo {

@@ -1,21 +1,16 @@
 //! Orders by a key that stays the same while a task waits.
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
-
+use super::sorted::Sorted;
 use super::{Ahead, QueueOrder};
-use crate::index::Waiting;
 use crate::{ClusterEvent, ClusterView, Demand, TaskId, TaskState, TaskView, Time};
 
 /// Lowest key first, ties by (eligible, index). The key is taken when a task enters the queue, so that a pass costs
 /// nothing for tasks that it does not reach: entering and leaving cost O(log Q).
 pub struct ByKey<K> {
     key: Box<Key<K>>,
-    waiting: BTreeSet<Entry<K>>,
-    /// The entry of the task in each slot, while it waits, and what it asks for.
-    of_slot: Vec<Option<(Entry<K>, Demand)>>,
-    /// The same by what they ask for, while they are many and somebody passes over those that do not fit.
-    deep: Option<Waiting<Entry<K>>>,
+    waiting: Sorted<Entry<K>>,
+    /// The entry of the task in each slot, while it waits.
+    of_slot: Vec<Option<Entry<K>>>,
     last: Option<Entry<K>>,
     /// How far the pass has looked ahead.
     ahead: Option<Entry<K>>,
@@ -37,9 +32,8 @@ impl<K: Ord + Copy + Send> ByKey<K> {
     pub fn new(key: impl Fn(&ClusterView<'_>, TaskView<'_>) -> K + Send + 'static) -> Self {
         Self {
             key: Box::new(key),
-            waiting: BTreeSet::new(),
+            waiting: Sorted::default(),
             of_slot: Vec::new(),
-            deep: None,
             last: None,
             ahead: None,
             surveyed: None,
@@ -54,54 +48,21 @@ impl<K: Ord + Copy + Send> ByKey<K> {
         if self.of_slot.len() <= task.slot() {
             self.of_slot.resize(task.slot() + 1, None);
         }
-        let demand = Demand::of(seen.spec());
-        self.of_slot[task.slot()] = Some((entry, demand));
-        self.waiting.insert(entry);
-        if let Some(deep) = &mut self.deep {
-            deep.insert(entry, demand);
-        }
-    }
-
-    /// The first entry behind another that may fit into one of `openings`.
-    fn next_behind(
-        &mut self,
-        behind: Option<Entry<K>>,
-        deep_from: usize,
-        openings: &[Demand],
-    ) -> Option<Entry<K>> {
-        let demand_of = |entry: &Entry<K>| {
-            let (_, demand) = self.of_slot.get(entry.2.slot()).copied().flatten()?;
-            Some(demand)
-        };
-        if self.deep.is_none() && self.waiting.len() > deep_from {
-            let all = self.waiting.iter().filter_map(|entry| Some((*entry, demand_of(entry)?)));
-            self.deep = Some(Waiting::build(all));
-        }
-        if let Some(deep) = &self.deep {
-            return deep.next(behind, openings);
-        }
-        let from = behind.map_or(Bound::Unbounded, Bound::Excluded);
-        let fits = |entry: &&Entry<K>| demand_of(entry).is_some_and(|demand| demand.fits_any(openings));
-        self.waiting.range((from, Bound::Unbounded)).find(fits).copied()
+        self.of_slot[task.slot()] = Some(entry);
+        self.waiting.insert(entry, Demand::of(seen.spec()));
     }
 
     fn leave(&mut self, task: TaskId, deep_from: usize) {
         let Some(slot) = self.of_slot.get_mut(task.slot()) else { return };
-        let Some((entry, demand)) = slot.take_if(|((_, _, waiting), _)| *waiting == task) else { return };
-        self.waiting.remove(&entry);
-        if let Some(deep) = &mut self.deep {
-            deep.remove(entry, demand);
-            if deep.len() < deep_from / 4 {
-                self.deep = None;
-            }
+        if let Some(entry) = slot.take_if(|(_, _, waiting)| *waiting == task) {
+            self.waiting.remove(entry, deep_from);
         }
     }
 }
 
 impl<K: Ord + Copy + Send> QueueOrder for ByKey<K> {
     fn attach(&mut self, view: &ClusterView<'_>) {
-        self.waiting.clear();
-        self.deep = None;
+        self.waiting = Sorted::default();
         self.of_slot.clear();
         view.queue().for_each(|task| self.enter(view, task));
     }
@@ -121,8 +82,7 @@ impl<K: Ord + Copy + Send> QueueOrder for ByKey<K> {
     }
 
     fn next(&mut self, _: &ClusterView<'_>) -> Option<TaskId> {
-        let behind = self.last.map_or(Bound::Unbounded, Bound::Excluded);
-        let &entry = self.waiting.range((behind, Bound::Unbounded)).next()?;
+        let entry = self.waiting.next(self.last)?;
         self.last = Some(entry);
         Some(entry.2)
     }
@@ -133,19 +93,19 @@ impl<K: Ord + Copy + Send> QueueOrder for ByKey<K> {
     }
 
     fn next_within(&mut self, view: &ClusterView<'_>, openings: &[Demand]) -> Option<TaskId> {
-        let entry = self.next_behind(self.last, view.deep_from(), openings)?;
+        let entry = self.waiting.next_within(self.last, view.deep_from(), openings)?;
         self.last = Some(entry);
         Some(entry.2)
     }
 
     fn look_ahead(&mut self, view: &ClusterView<'_>, openings: &[Demand]) -> Ahead {
-        let found = self.next_behind(self.ahead, view.deep_from(), openings);
+        let found = self.waiting.next_within(self.ahead, view.deep_from(), openings);
         self.ahead = found.or(self.ahead);
         found.map(|entry| entry.2).into()
     }
 
     fn survey(&mut self, view: &ClusterView<'_>, openings: &[Demand]) -> Ahead {
-        let found = self.next_behind(self.last.max(self.surveyed), view.deep_from(), openings);
+        let found = self.waiting.next_within(self.last.max(self.surveyed), view.deep_from(), openings);
         self.surveyed = found.or(self.surveyed);
         found.map(|entry| entry.2).into()
     }

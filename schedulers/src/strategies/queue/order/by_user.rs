@@ -1,12 +1,12 @@
 //! Orders that go by what a task's user has: the user who has least comes first.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use std::ops::Bound;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use super::QueueOrder;
 use super::keys::Score;
-use crate::{ClusterEvent, ClusterView, Duration, TaskId, TaskState, TaskView, Time, Totals, UserId};
+use super::sorted::Sorted;
+use crate::{ClusterEvent, ClusterView, Demand, Duration, TaskId, TaskState, TaskView, Time, Totals, UserId};
 
 /// What is counted for a user.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,7 +44,7 @@ pub struct ByUser {
 
 #[derive(Clone, Debug, Default)]
 struct User {
-    waiting: BTreeSet<(Time, TaskId)>,
+    waiting: Sorted<(Time, TaskId)>,
     /// How far this pass has come.
     seen: Option<(Time, TaskId)>,
     held: Totals,
@@ -105,16 +105,16 @@ impl ByUser {
 
     fn enter(&mut self, view: &ClusterView<'_>, task: TaskId) {
         let Some(seen) = view.task(task).filter(|seen| seen.state() == TaskState::Queued) else { return };
-        self.leave(task);
+        self.leave(task, view.deep_from());
         let (user, place) = (seen.spec().user, (seen.eligible(), task));
-        self.user(user, view).waiting.insert(place);
+        self.user(user, view).waiting.insert(place, Demand::of(seen.spec()));
         *slot_of(&mut self.waiting, task) = Some((user, place));
     }
 
-    fn leave(&mut self, task: TaskId) {
+    fn leave(&mut self, task: TaskId, deep_from: usize) {
         let entry = slot_of(&mut self.waiting, task).take_if(|(_, (_, waiting))| *waiting == task);
         if let Some((user, place)) = entry {
-            self.users.entry(user).or_default().waiting.remove(&place);
+            self.users.entry(user).or_default().waiting.remove(place, deep_from);
         }
     }
 
@@ -129,6 +129,29 @@ impl ByUser {
         if let Some((_, user, amounts)) = entry {
             change(&mut self.user(user, view).held, amounts, u64::saturating_sub);
         }
+    }
+}
+
+impl ByUser {
+    /// The next task of the user who has least among those of whom `find` finds one; the others are done with in this pass.
+    fn next_of_users(
+        &mut self,
+        view: &ClusterView<'_>,
+        find: impl Fn(&mut User) -> Option<(Time, TaskId)>,
+    ) -> Option<TaskId> {
+        // Its task may have started since, which moves its user back.
+        if let Some(last) = self.last.take() {
+            self.next.push(Reverse((self.value(last, view), last)));
+        }
+        while let Some(Reverse((_, id))) = self.next.pop() {
+            let user = self.users.entry(id).or_default();
+            if let Some(place) = find(user) {
+                user.seen = Some(place);
+                self.last = Some(id);
+                return Some(place.1);
+            }
+        }
+        None
     }
 }
 
@@ -150,7 +173,7 @@ impl QueueOrder for ByUser {
             }
             ClusterEvent::TaskEnded { task, .. } => {
                 self.release(view, task);
-                self.leave(task);
+                self.leave(task, view.deep_from());
             }
             _ => {}
         }
@@ -172,24 +195,21 @@ impl QueueOrder for ByUser {
     }
 
     fn next(&mut self, view: &ClusterView<'_>) -> Option<TaskId> {
-        // Its task may have started since, which moves its user back.
-        if let Some(last) = self.last.take() {
-            self.next.push(Reverse((self.value(last, view), last)));
-        }
-        while let Some(Reverse((_, id))) = self.next.pop() {
-            let user = self.users.entry(id).or_default();
-            let behind = user.seen.map_or(Bound::Unbounded, Bound::Excluded);
-            if let Some(&place) = user.waiting.range((behind, Bound::Unbounded)).next() {
-                user.seen = Some(place);
-                self.last = Some(id);
-                return Some(place.1);
-            }
-        }
-        None
+        self.next_of_users(view, |user| user.waiting.next(user.seen))
+    }
+
+    fn next_with_room(&mut self, view: &ClusterView<'_>) -> Option<TaskId> {
+        let opening = [view.most_room()];
+        std::iter::from_fn(|| self.next_within(view, &opening)).find(|&task| !view.surely_full_for(task))
+    }
+
+    fn next_within(&mut self, view: &ClusterView<'_>, openings: &[Demand]) -> Option<TaskId> {
+        let deep_from = view.deep_from();
+        self.next_of_users(view, |user| user.waiting.next_within(user.seen, deep_from, openings))
     }
 
     fn started(&mut self, task: TaskId, view: &ClusterView<'_>) {
-        self.leave(task);
+        self.leave(task, view.deep_from());
         if let Some(task) = view.task(task) {
             self.hold(view, task);
         }

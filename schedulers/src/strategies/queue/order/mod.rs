@@ -4,11 +4,13 @@
 //! - [`by_key`]: orders by a key that stays the same while a task waits; [`keys`]: those keys
 //! - [`by_score`]: orders by a score that changes with time: WFP3, UNICEF
 //! - [`by_user`]: orders that go by what a task's user has: fair share, dominant resource fairness
+//! - `sorted`: waiting tasks by a key, passing over those that do not fit
 
 pub mod by_key;
 pub mod by_score;
 pub mod by_user;
 pub mod keys;
+mod sorted;
 
 use crate::{ClusterEvent, ClusterView, Demand, QueueCursor, TaskId};
 

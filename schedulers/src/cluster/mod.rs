@@ -16,12 +16,13 @@
 //! - `event.rs`, `decision.rs`: what comes in and goes out, as data; `apply.rs`, `decide.rs`: how it is carried out
 //! - `plain.rs`: the short way for what nearly every run consists of
 //! - `losses.rs`: workers that change their state, attempts that are lost, progress that is saved
-//! - `placement.rs`: devices and replicas; `predictor.rs`: predicted run times
+//! - `placement.rs`: devices and replicas; `expected.rs`: run times to be expected; `predictor.rs`: predictions
 
 mod apply;
 mod decide;
 mod decision;
 mod event;
+mod expected;
 mod graph;
 mod losses;
 mod placement;
@@ -52,7 +53,7 @@ pub use worker::WorkerState;
 use crate::index::{FullestFirst, Indexes, LeastTree, RecentChanges, Room, RoomTree};
 use crate::model::{
     Capacity, Checkpoints, Constraint, ConstraintId, Duration, MAX_GPUS_PER_WORKER, Request, TaskId, Time,
-    WorkerId, WorkerSpec, left_of,
+    WorkerId, WorkerSpec,
 };
 use crate::scheduler::Scheduler;
 use crate::view::ClusterView;
@@ -539,74 +540,9 @@ impl Cluster {
         self.graph.ready_at(task.index, worker)
     }
 
-    /// The nominal run time that may be expected: the user's estimate, or else a prediction.
-    #[inline]
-    pub(crate) fn expected_nominal(&self, task: TaskId) -> Duration {
-        self.tasks.get(task).map_or(Duration::ZERO, |_| self.expected_nominal_at(task.slot))
-    }
-
-    /// The same for the task in a slot known to be taken.
-    #[inline(always)]
-    fn expected_nominal_at(&self, slot: u32) -> Duration {
-        let spec = self.tasks.spec(slot);
-        spec.estimate.unwrap_or_else(|| self.predictor.predict(spec))
-    }
-
-    pub(crate) fn predicted_nominal(&self, task: TaskId) -> Duration {
-        self.tasks.get(task).map_or(Duration::ZERO, |_| self.predictor.predict(self.tasks.spec(task.slot)))
-    }
-
-    /// How long an attempt of `task` on `worker` is to be expected to run, if its whole work takes `nominal` and no
-    /// better is known.
-    #[inline(always)]
-    pub(crate) fn run_time_on(&self, task: TaskId, worker: WorkerId, nominal: Duration) -> Duration {
-        let config = &self.config;
-        if config.known_run_times.is_some() || config.checkpoints.is_some() || !self.setbacks.is_empty() {
-            return self.run_time_with_extras(task, worker, nominal);
-        }
-        self.workers.get(worker.index()).map_or(Duration::MAX, |worker| worker.speed.run_time(nominal))
-    }
-
-    /// The same where pairs are known, work is saved, or saving it takes time.
-    #[cold]
-    fn run_time_with_extras(&self, task: TaskId, worker: WorkerId, nominal: Duration) -> Duration {
-        let known = self.config.known_run_times.as_ref().and_then(|known| known.get(&(task.index, worker.0)));
-        let saved = self.saved(task);
-        let work = match known {
-            Some(&whole) => share_left(whole, nominal, saved),
-            None => match self.workers.get(worker.index()) {
-                Some(worker) => worker.speed.run_time(left_of(nominal, saved)),
-                None => return Duration::MAX,
-            },
-        };
-        self.config.checkpoints.map_or(work, |costs| costs.length(work, saved > Duration::ZERO))
-    }
-
-    /// The slowest part of a placement decides.
-    #[inline(always)]
-    fn run_time_of(&self, task: TaskId, placement: &Placement, nominal: Duration) -> Duration {
-        match placement.parts() {
-            [part] => self.run_time_on(task, part.worker, nominal),
-            parts => {
-                let each = parts.iter().map(|part| self.run_time_on(task, part.worker, nominal));
-                each.max().unwrap_or_default()
-            }
-        }
-    }
-
     pub(crate) const fn config(&self) -> &ClusterConfig {
         &self.config
     }
-}
-
-/// Of the time that all of a task's work takes on some worker, what is left of it with `saved` of `nominal` saved.
-fn share_left(whole: Duration, nominal: Duration, saved: Duration) -> Duration {
-    if saved == Duration::ZERO {
-        return whole;
-    }
-    let left = u128::from(left_of(nominal, saved).micros()) * u128::from(whole.micros());
-    let left = left.div_ceil(u128::from(nominal.micros().max(1)));
-    Duration::from_micros(u64::try_from(left).unwrap_or(u64::MAX))
 }
 
 fn check_gpus(worker: &WorkerSpec) -> Result<(), EventError> {

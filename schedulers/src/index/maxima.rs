@@ -1,5 +1,7 @@
 //! A tree of maxima over numbers in a row.
 
+use super::tree::{above, next_leaf};
+
 /// 16 neighbours: a line of the cache.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
@@ -66,32 +68,15 @@ impl Maxima {
             if line == 0 {
                 break;
             }
-            (line, at) = ((line - 1) / 16, (line - 1) % 16);
+            (line, at) = above::<16>(line);
         }
     }
 
     /// The first place at or behind `from` whose number is at least `least`, which is more than the least that there is.
     #[inline]
     pub(super) fn next(&self, from: usize, least: i32) -> Option<usize> {
-        let (mut line, mut at) = (self.inner + from / 16, from % 16);
-        loop {
-            if let Some(found) = self.lines.get(line)?.first(at, least) {
-                if line >= self.inner {
-                    return Some((line - self.inner) * 16 + found);
-                }
-                (line, at) = (16 * line + 1 + found, 0);
-                continue;
-            }
-            loop {
-                if line == 0 {
-                    return None;
-                }
-                (line, at) = ((line - 1) / 16, (line - 1) % 16 + 1);
-                if at < 16 {
-                    break;
-                }
-            }
-        }
+        let from = (self.inner + from / 16, from % 16);
+        next_leaf::<16, _>(&self.lines, self.inner, from, |line, at| line.first(at, least))
     }
 }
 

@@ -20,6 +20,7 @@ mod least;
 mod maxima;
 mod recent;
 mod room;
+mod tree;
 mod waiting;
 
 pub use demand::Demand;

@@ -1,6 +1,7 @@
 //! First fit and "every feasible worker": a tree of maxima over the workers.
 
 use super::Demand;
+use super::tree::{above, next_leaf};
 use crate::model::{Duration, MILLI_PER_GPU, Request};
 
 /// What is free on a worker.
@@ -200,7 +201,7 @@ impl RoomTree {
             if group == 0 {
                 break;
             }
-            (group, at) = ((group - 1) / 4, (group - 1) % 4);
+            (group, at) = above::<4>(group);
             if self.groups[group].0[at] == amounts {
                 return;
             }
@@ -243,7 +244,7 @@ impl RoomTree {
             if group == 0 {
                 return most.room();
             }
-            (group, at) = ((group - 1) / 4, (group - 1) % 4);
+            (group, at) = above::<4>(group);
         }
     }
 
@@ -260,26 +261,8 @@ impl RoomTree {
     fn next_of_many(&self, from: usize, request: &Request) -> Option<usize> {
         let request = Amounts::of_request(request);
         // From the beginning, the way is down; otherwise from the worker up, until there is a way down.
-        let (mut group, mut at) = if from == 0 { (0, 0) } else { (self.inner + from / 4, from % 4) };
-        loop {
-            if let Some(found) = self.groups.get(group)?.first(at, request) {
-                if group >= self.inner {
-                    return Some((group - self.inner) * 4 + found);
-                }
-                (group, at) = (4 * group + 1 + found, 0);
-                continue;
-            }
-            // Behind the group: up while it is a last child, then to the next neighbour.
-            loop {
-                if group == 0 {
-                    return None;
-                }
-                (group, at) = ((group - 1) / 4, (group - 1) % 4 + 1);
-                if at < 4 {
-                    break;
-                }
-            }
-        }
+        let from = if from == 0 { (0, 0) } else { (self.inner + from / 4, from % 4) };
+        next_leaf::<4, _>(&self.groups, self.inner, from, |group, at| group.first(at, request))
     }
 }
 

@@ -33,9 +33,13 @@ impl Cluster {
     pub(crate) fn assign_first_fit(&mut self, task: TaskId) -> Option<bool> {
         let request = self.plainly_queued(task)?;
         let Some(worker) = self.rooms.next(0, &request) else { return Some(false) };
-        let worker = WorkerId(u32::try_from(worker).ok()?);
+        let host = &self.workers[worker];
         // The tree knows amounts up to some size only.
-        self.assign_plain(task, worker).then_some(true)
+        if host.state != WorkerState::Active || !host.room.holds(&request) {
+            return None;
+        }
+        self.start_plain(task, WorkerId(u32::try_from(worker).ok()?), &request);
+        Some(true)
     }
 
     /// Starts a task on the worker, among those that it fits on, that has the least free cpu, then memory: as

@@ -105,7 +105,7 @@ impl Predictor {
 
 const MILLION: u64 = 1_000_000;
 
-#[inline]
+#[inline(always)]
 fn entry(list: &mut Vec<Recent>, index: u32) -> &mut Recent {
     let index = index as usize;
     if index >= list.len() {

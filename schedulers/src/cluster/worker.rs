@@ -179,11 +179,36 @@ impl WorkerRecord {
 
     /// The largest used share over cpu, memory and GPU, in billionths.
     pub(crate) fn load(&self) -> u64 {
-        let gpu_free: u64 = self.devices.iter().map(|&left| u64::from(left)).sum();
-        let used = |free: u64, all: u64| billionths(all - free, all);
-        used(self.room.cpu_milli, self.capacity.cpu_milli)
-            .max(used(self.room.memory_mib, self.capacity.memory_mib))
-            .max(used(gpu_free, self.capacity.gpu_milli()))
+        let (room, capacity) = (&self.room, &self.capacity);
+        let cpu = Share::used(room.cpu_milli, capacity.cpu_milli);
+        let memory = Share::used(room.memory_mib, capacity.memory_mib);
+        let mut most = cpu.max(memory);
+        if capacity.gpus > 0 {
+            let free = self.devices.iter().map(|&left| u64::from(left)).sum();
+            most = most.max(Share::used(free, capacity.gpu_milli()));
+        }
+        billionths(most.part, most.whole)
+    }
+}
+
+/// A share that is not divided yet: of several only the largest has to be.
+#[derive(Clone, Copy)]
+struct Share {
+    part: u64,
+    whole: u64,
+}
+
+impl Share {
+    /// What is not free; nothing of nothing.
+    #[inline(always)]
+    fn used(free: u64, whole: u64) -> Self {
+        Self { part: whole - free, whole: whole.max(1) }
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        let crosswise = |part: u64, whole: u64| u128::from(part) * u128::from(whole);
+        if crosswise(self.part, other.whole) >= crosswise(other.part, self.whole) { self } else { other }
     }
 }
 

@@ -24,29 +24,30 @@ use place::PlacementRule;
 use crate::{Capabilities, ClusterEvent, ClusterView, Scheduler, SchedulingContext, WorkloadProfile};
 
 /// A strategy made of a queue order, a backfilling rule and a placement rule. It places gangs, too.
-pub struct Composed {
-    order: Box<dyn QueueOrder>,
-    backfill: Box<dyn Backfilling>,
-    placement: Box<dyn PlacementRule>,
+///
+/// Of parts whose types are known ([`new`](Self::new)) the compiler makes one piece; parts chosen at run time are
+/// [boxed](Self::boxed).
+pub struct Composed<O = Box<dyn QueueOrder>, B = Box<dyn Backfilling>, P = Box<dyn PlacementRule>> {
+    order: O,
+    backfill: B,
+    placement: P,
 }
 
-impl std::fmt::Debug for Composed {
+impl<O, B, P> std::fmt::Debug for Composed<O, B, P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Composed").finish_non_exhaustive()
     }
 }
 
-impl Composed {
+impl<O: QueueOrder + 'static, B: Backfilling + 'static, P: PlacementRule + 'static> Composed<O, B, P> {
     /// Puts the three together.
     #[must_use]
-    pub fn new(
-        order: impl QueueOrder + 'static,
-        backfill: impl Backfilling + 'static,
-        placement: impl PlacementRule + 'static,
-    ) -> Self {
-        Self::boxed(Box::new(order), Box::new(backfill), Box::new(placement))
+    pub fn new(order: O, backfill: B, placement: P) -> Self {
+        Self { order, backfill, placement }
     }
+}
 
+impl Composed {
     /// Puts together three that were chosen at run time.
     #[must_use]
     pub fn boxed(
@@ -58,28 +59,71 @@ impl Composed {
     }
 }
 
-impl Scheduler for Composed {
+/// A part of a composition, seen as one of the three traits: of a type that is known, or boxed.
+trait Is<T: ?Sized>: Send {
+    fn it(&self) -> &T;
+    fn it_mut(&mut self) -> &mut T;
+}
+
+impl<T: ?Sized + Send> Is<T> for Box<T> {
+    fn it(&self) -> &T {
+        self
+    }
+
+    fn it_mut(&mut self) -> &mut T {
+        self
+    }
+}
+
+macro_rules! known {
+    ($part:ident) => {
+        impl<T: $part + 'static> Is<dyn $part> for T {
+            #[inline(always)]
+            fn it(&self) -> &(dyn $part + 'static) {
+                self
+            }
+
+            #[inline(always)]
+            fn it_mut(&mut self) -> &mut (dyn $part + 'static) {
+                self
+            }
+        }
+    };
+}
+
+known!(QueueOrder);
+known!(Backfilling);
+known!(PlacementRule);
+
+impl<O, B, P> Scheduler for Composed<O, B, P>
+where
+    O: Is<dyn QueueOrder>,
+    B: Is<dyn Backfilling>,
+    P: Is<dyn PlacementRule>,
+{
     fn supports(&self) -> Capabilities {
+        let (order, placement) = (self.order.it(), self.placement.it());
         let mut capabilities = Capabilities::new().with_gangs();
-        capabilities.indexes = self.placement.indexes().or(self.backfill.indexes());
-        capabilities.profile = self.placement.uses_profile();
-        capabilities.ignores_events = !(self.order.listens() || self.placement.listens());
+        capabilities.indexes = placement.indexes().or(self.backfill.it().indexes());
+        capabilities.profile = placement.uses_profile();
+        capabilities.ignores_events = !(order.listens() || placement.listens());
         capabilities
     }
 
     fn attach(&mut self, view: &ClusterView<'_>, profile: &WorkloadProfile) {
-        self.order.attach(view);
-        self.backfill.attach(view);
-        self.placement.attach(view, profile);
+        self.order.it_mut().attach(view);
+        self.backfill.it_mut().attach(view);
+        self.placement.it_mut().attach(view, profile);
     }
 
     fn observe(&mut self, event: &ClusterEvent, view: &ClusterView<'_>) {
-        self.order.observe(event, view);
-        self.placement.observe(event, view);
+        self.order.it_mut().observe(event, view);
+        self.placement.it_mut().observe(event, view);
     }
 
     fn schedule(&mut self, cx: &mut SchedulingContext<'_>) {
-        self.order.begin(&cx.view());
-        self.backfill.pass(&mut Pass::new(cx, self.order.as_mut(), self.placement.as_mut()));
+        let (order, placement) = (self.order.it_mut(), self.placement.it_mut());
+        order.begin(&cx.view());
+        self.backfill.it_mut().pass(&mut Pass::new(cx, order, placement));
     }
 }

@@ -45,6 +45,7 @@ impl std::fmt::Debug for Pass<'_, '_> {
 }
 
 impl<'a, 'c> Pass<'a, 'c> {
+    #[inline(always)]
     pub(super) fn new(
         cx: &'a mut SchedulingContext<'c>,
         order: &'a mut dyn QueueOrder,
@@ -54,6 +55,7 @@ impl<'a, 'c> Pass<'a, 'c> {
     }
 
     /// The cluster as it stands now, this pass's starts included.
+    #[inline]
     #[must_use]
     pub const fn view(&self) -> ClusterView<'_> {
         self.cx.view()
@@ -62,18 +64,21 @@ impl<'a, 'c> Pass<'a, 'c> {
     /// The next task in queue order.
     ///
     /// None if it is plain at a glance that no waiting task has room: then none can start.
+    #[inline(always)]
     pub fn next_task(&mut self) -> Option<TaskId> {
         let view = self.cx.view();
         if view.surely_full() { None } else { self.order.next(&view) }
     }
 
     /// The next task in queue order that some single worker has room for, as far as amounts tell.
+    #[inline(always)]
     pub fn next_with_room(&mut self) -> Option<TaskId> {
         let view = self.cx.view();
         if view.surely_full() { None } else { self.order.next_with_room(&view) }
     }
 
     /// The next task in queue order that may fit into one of `openings`, as far as amounts and estimates tell.
+    #[inline]
     pub fn next_within(&mut self, openings: &[Demand]) -> Option<TaskId> {
         self.order.next_within(&self.cx.view(), openings)
     }
@@ -95,6 +100,7 @@ impl<'a, 'c> Pass<'a, 'c> {
     }
 
     /// The same for those who need not know where: false if it does not fit.
+    #[inline(always)]
     pub fn starts(&mut self, task: TaskId, limits: Limits<'_>) -> bool {
         let started = self.placement.start(self.cx, task, limits);
         if started {
@@ -109,6 +115,7 @@ impl<'a, 'c> Pass<'a, 'c> {
 pub struct Blocking;
 
 impl Backfilling for Blocking {
+    #[inline(always)]
     fn pass(&mut self, pass: &mut Pass<'_, '_>) {
         while let Some(task) = pass.next_task() {
             if !pass.starts(task, Limits::NONE) {
@@ -127,6 +134,7 @@ impl Backfilling for Skipping {
         Indexes { deep_queue: true, ..Indexes::default() }
     }
 
+    #[inline(always)]
     fn pass(&mut self, pass: &mut Pass<'_, '_>) {
         while let Some(task) = pass.next_with_room() {
             pass.starts(task, Limits::NONE);

@@ -102,10 +102,12 @@ impl QueueOrder for Fcfs {
         false
     }
 
+    #[inline(always)]
     fn begin(&mut self, _: &ClusterView<'_>) {
         *self = Self::default();
     }
 
+    #[inline(always)]
     fn next(&mut self, view: &ClusterView<'_>) -> Option<TaskId> {
         let next = view.next_queued(&mut self.cursor);
         // Whoever surveys catches up to there before he goes on, so this never falls back.
@@ -113,6 +115,7 @@ impl QueueOrder for Fcfs {
         next
     }
 
+    #[inline(always)]
     fn next_with_room(&mut self, view: &ClusterView<'_>) -> Option<TaskId> {
         view.next_with_room(&mut self.cursor)
     }

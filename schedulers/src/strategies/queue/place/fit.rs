@@ -16,6 +16,7 @@ impl PlacementRule for FirstFit {
         false
     }
 
+    #[inline(always)]
     fn start(&mut self, cx: &mut SchedulingContext<'_>, task: TaskId, limits: Limits<'_>) -> bool {
         if limits.are_none()
             && let Some(started) = cx.assign_first_fit(task)
@@ -54,6 +55,7 @@ impl PlacementRule for BestFit {
         Indexes { best_fit: true, ..Indexes::default() }
     }
 
+    #[inline(always)]
     fn start(&mut self, cx: &mut SchedulingContext<'_>, task: TaskId, limits: Limits<'_>) -> bool {
         if limits.are_none()
             && let Some(started) = cx.assign_best_fit(task)

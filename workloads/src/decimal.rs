@@ -61,13 +61,17 @@ impl fmt::Display for Fault {
 /// Accepts `12`, `0.5`, `.5`, `5.`, `+1`, `1e3`, `1.5E-2`; ASCII blanks around it are not accepted.
 #[inline]
 pub(crate) fn parse(text: &[u8], unit: u32, rounding: Rounding) -> Result<u64, Fault> {
-    match parse_long(text, unit, rounding) {
-        Some(units) => Ok(units),
-        None => parse_any(text, unit, rounding),
+    let mut window = [0; WINDOW];
+    if let Some(place) = window.get_mut(..text.len()) {
+        place.copy_from_slice(text);
+        if let Some(units) = parse_short(&window, text.len(), unit, rounding) {
+            return Ok(units);
+        }
     }
+    parse_any(text, unit, rounding)
 }
 
-/// The usual case: the first `length` bytes, at most 8, are digits and at most one point, and are read all at once. What
+/// The usual case: the first `length` bytes, at most 12, are digits and at most one point, and are read all at once. What
 /// stands behind them does not matter.
 #[inline]
 pub(crate) fn parse_short(
@@ -76,11 +80,15 @@ pub(crate) fn parse_short(
     unit: u32,
     rounding: Rounding,
 ) -> Option<u64> {
-    if length == 0 || length > WINDOW {
+    let (first, _) = window.split_first_chunk::<8>()?;
+    if length > 8 {
+        return parse_long(window, length, unit, rounding);
+    }
+    if length == 0 {
         return None;
     }
     // The first character stands in the lowest byte. Moved up, the last one is in the uppermost, with zeros below the first.
-    let mut text = u64::from_le_bytes(*window) << (8 * (WINDOW - length));
+    let mut text = u64::from_le_bytes(*first) << (8 * (8 - length));
     let (mut digits, mut decimals) = (length, 0);
     let points = bytes_that_are(text, b'.');
     if points != 0 {
@@ -88,16 +96,53 @@ pub(crate) fn parse_short(
         let point = points.trailing_zeros() / 8;
         let before = text & !(u64::MAX << (8 * point));
         text = (text & (u64::MAX << 8 << (8 * point))) | before << 8;
-        (digits, decimals) = (length - 1, WINDOW - 1 - point as usize);
+        (digits, decimals) = (length - 1, 7 - point as usize);
         if digits == 0 {
             return None;
         }
     }
-    let values = text ^ (each(b'0') << (8 * (WINDOW - digits)));
-    if (values | values.wrapping_add(each(0x7f - 9))) & each(0x80) != 0 {
+    let values = text ^ (each(b'0') << (8 * (8 - digits)));
+    if !are_digits(values) {
         return None;
     }
     scale(eight_digits(values), decimals, unit, rounding)
+}
+
+/// The same of 9 to 12 characters, in two halves.
+#[inline(never)]
+fn parse_long(window: &[u8; WINDOW], length: usize, unit: u32, rounding: Rounding) -> Option<u64> {
+    if length > MAX_LONG {
+        return None;
+    }
+    let mut text = u128::from_le_bytes(*window) << (8 * (WINDOW - length));
+    let (mut digits, mut decimals) = (length, 0);
+    let [lower, upper] = halves(text).map(|half| bytes_that_are(half, b'.'));
+    let points = u128::from(upper) << 64 | u128::from(lower);
+    if points != 0 {
+        let point = points.trailing_zeros() / 8;
+        let before = text & !(u128::MAX << (8 * point));
+        text = (text & (u128::MAX << 8 << (8 * point))) | before << 8;
+        (digits, decimals) = (length - 1, WINDOW - 1 - point as usize);
+    }
+    let zeros = u128::from(each(b'0')) << 64 | u128::from(each(b'0'));
+    let [first, last] = halves(text ^ (zeros << (8 * (WINDOW - digits))));
+    if !(are_digits(first) && are_digits(last)) {
+        return None;
+    }
+    scale(eight_digits(first) * POWERS[8] + eight_digits(last), decimals, unit, rounding)
+}
+
+/// The lower and the upper eight bytes.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "halves")]
+const fn halves(text: u128) -> [u64; 2] {
+    [text as u64, (text >> 64) as u64]
+}
+
+/// True if no byte is above 9.
+#[inline]
+const fn are_digits(values: u64) -> bool {
+    (values | values.wrapping_add(each(0x7f - 9))) & each(0x80) == 0
 }
 
 /// A number of up to 12 digits with so many decimals, in units.
@@ -117,7 +162,7 @@ fn scale(mantissa: u64, decimals: usize, unit: u32, rounding: Rounding) -> Optio
 
 /// A byte, eight times.
 const fn each(byte: u8) -> u64 {
-    u64::from_le_bytes([byte; WINDOW])
+    u64::from_le_bytes([byte; 8])
 }
 
 /// The high bit of each byte that is `byte`.
@@ -136,37 +181,6 @@ fn eight_digits(digits: u64) -> u64 {
     let upper = (pairs & EVERY_FOURTH).wrapping_mul(100 + (1_000_000 << 32));
     let lower = (pairs >> 16 & EVERY_FOURTH).wrapping_mul(1 + (10_000 << 32));
     upper.wrapping_add(lower) >> 32
-}
-
-/// The next usual case: at most 12 characters, digits and at most one point.
-fn parse_long(text: &[u8], unit: u32, rounding: Rounding) -> Option<u64> {
-    if text.is_empty() || text.len() > MAX_LONG {
-        return None;
-    }
-    let (mut mantissa, mut at) = (0u64, 0);
-    while let Some(digit) = digit(text, at) {
-        mantissa = mantissa * 10 + digit;
-        at += 1;
-    }
-    if at == text.len() {
-        return scale(mantissa, 0, unit, rounding);
-    }
-    if text[at] != b'.' || text.len() == 1 {
-        return None;
-    }
-    at += 1;
-    let decimals = text.len() - at;
-    while let Some(digit) = digit(text, at) {
-        mantissa = mantissa * 10 + digit;
-        at += 1;
-    }
-    if at < text.len() { None } else { scale(mantissa, decimals, unit, rounding) }
-}
-
-#[inline]
-fn digit(text: &[u8], at: usize) -> Option<u64> {
-    let digit = text.get(at)?.wrapping_sub(b'0');
-    (digit <= 9).then_some(u64::from(digit))
 }
 
 /// Any decimal number, with sign and exponent.
@@ -335,6 +349,8 @@ mod tests {
         assert_eq!(up("100000000000000000000000000000000000000e-38", 1), Ok(1));
         assert_eq!(up("-0.0", 1), Ok(0));
         assert_eq!(up("4.6", 1_000_000), Ok(4_600_000), "4.6 has no exact binary form");
+        assert_eq!(up("12345.678901", 1_000_000), Ok(12_345_678_901));
+        assert_eq!(up(".00000000001", 1_000_000), Ok(1));
     }
 
     #[test]
@@ -376,7 +392,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_short_paths_agree_with_the_long_one(
-            text in "[0-9]{0,6}\\.?[0-9]{0,5}|[0-9./:e+\u{ff}-]{0,9}",
+            text in "[0-9]{0,8}\\.?[0-9]{0,6}|[0-9./:e+\u{ff}-]{0,13}",
             behind in any::<[u8; WINDOW]>(),
             unit in 1u32..1_000_001,
         ) {
@@ -391,7 +407,7 @@ mod tests {
                         prop_assert_eq!(Ok(units), expected);
                     } else {
                         let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-                        prop_assert!(length > WINDOW || !plain || expected.is_err());
+                        prop_assert!(length > MAX_LONG || !plain || expected.is_err());
                     }
                 }
             }

@@ -13,7 +13,7 @@ const CHUNK: usize = 1 << 16;
 const BLOCK: usize = 64;
 
 /// So many bytes may be looked at from where a cell begins, whatever its length.
-pub(crate) const WINDOW: usize = 8;
+pub(crate) const WINDOW: usize = 16;
 
 /// The UTF-8 byte order mark, which is no part of the first cell.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -9,7 +9,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
 
 use cloudai_schedulers::{Constraint, Duration, Time, WorkerSpec};
 use cloudai_workloads::{Location, Problems, Scenario, Settings, Task, Visitor};
@@ -76,7 +75,9 @@ struct Squashed {
     rate: u128,
     /// When the work so far is done at the earliest, scaled.
     done: u128,
-    /// Preemptive shortest remaining time: (remaining work, release), the clock, and the sum of flow times.
+    /// Preemptive shortest remaining time: what is served, as (remaining work, release), and what waits for that; the clock,
+    /// and the sum of flow times.
+    served: Option<(u128, u128)>,
     waiting: BinaryHeap<Reverse<(u128, u128)>>,
     clock: u128,
     flow: u128,
@@ -84,34 +85,40 @@ struct Squashed {
 
 impl Squashed {
     fn new(rate: u128) -> Self {
-        Self { rate, done: 0, waiting: BinaryHeap::new(), clock: 0, flow: 0 }
+        Self { rate, done: 0, served: None, waiting: BinaryHeap::new(), clock: 0, flow: 0 }
     }
 
     /// Work that arrives at `release`, not before what was added already.
     fn add(&mut self, release: Time, work: u128) {
-        let release = u128::from(release.micros()).saturating_mul(self.rate);
+        let release = product(release.micros().into(), self.rate);
         if work == 0 {
             return;
         }
         self.done = self.done.max(release).saturating_add(work);
         self.work_until(release);
-        self.waiting.push(Reverse((work, release)));
+        let new = (work, release);
+        match &mut self.served {
+            None => self.served = Some(new),
+            Some(served) => {
+                let longer = if new < *served { std::mem::replace(served, new) } else { new };
+                self.waiting.push(Reverse(longer));
+            }
+        }
     }
 
     /// Serves the shortest remaining work until the clock stands at `until`.
     fn work_until(&mut self, until: u128) {
-        while self.clock < until {
-            let Some(mut shortest) = self.waiting.peek_mut() else { break };
-            let Reverse((work, release)) = *shortest;
+        while let Some((work, release)) = self.served
+            && self.clock < until
+        {
             let end = self.clock.saturating_add(work);
-            if end <= until {
-                PeekMut::pop(shortest);
-                self.clock = end;
-                self.flow = self.flow.saturating_add(end - release);
-            } else {
-                shortest.0.0 = end - until; // and stays the shortest
-                self.clock = until;
+            if end > until {
+                self.served = Some((end - until, release)); // and it stays the shortest
+                break;
             }
+            self.clock = end;
+            self.flow = self.flow.saturating_add(end - release);
+            self.served = self.waiting.pop().map(|Reverse(next)| next);
         }
         self.clock = self.clock.max(until);
     }
@@ -126,11 +133,17 @@ impl Squashed {
 
     /// Sum of turnarounds in microseconds.
     fn total_flow(mut self) -> f64 {
-        while let Some(Reverse((work, release))) = self.waiting.pop() {
-            self.clock = self.clock.saturating_add(work);
-            self.flow = self.flow.saturating_add(self.clock - release);
-        }
+        self.work_until(u128::MAX);
         if self.rate == 0 { 0.0 } else { wide(self.flow) / wide(self.rate) }
+    }
+}
+
+/// The product, or the most that there is. Nearly always both fit 64 bits, and then it takes one multiplication.
+#[inline]
+fn product(one: u128, other: u128) -> u128 {
+    match (u64::try_from(one), u64::try_from(other)) {
+        (Ok(one), Ok(other)) => u128::from(one) * u128::from(other),
+        _ => one.saturating_mul(other),
     }
 }
 
@@ -206,12 +219,12 @@ impl<'a> Bounding<'a> {
         let fastest = self.runs_on.fastest_under(task, constraint);
         // Work at unit rate: with a table of durations the least over the workers, else the nominal time.
         let work = if self.runs_on.has_table() { fastest } else { self.runs_on.nominal(task) };
-        let work = u128::from(work.micros()) * UNIT * u128::from(spec.replicas);
+        let work = product(work.micros().into(), UNIT * u128::from(spec.replicas));
         let request = &spec.request;
         let demands =
             [request.cpu_milli, request.memory_mib, request.storage_mib, u64::from(request.gpu.milli())];
         for (dimension, demand) in self.dimensions.iter_mut().zip(demands) {
-            dimension.add(spec.arrival, work.saturating_mul(u128::from(demand)));
+            dimension.add(spec.arrival, product(work, demand.into()));
         }
         let whole = fastest.saturating_add(self.startup_latency);
         self.longest = self.longest.max(spec.arrival + whole);

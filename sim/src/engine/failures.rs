@@ -166,6 +166,12 @@ impl<'a> Failures<'a> {
         self.standstills.get(&task.index()).and_then(|standstill| standstill.saving).unwrap_or(Time::NEVER)
     }
 
+    /// True if every attempt gets its work done.
+    #[inline(always)]
+    pub(super) fn nothing_stands_still(&self) -> bool {
+        self.standstills.is_empty()
+    }
+
     /// Since when the attempt of `task`, which is over, got nothing done; forgets it.
     #[inline(always)]
     pub(super) fn take_standstill(&mut self, task: TaskId) -> Standstill {

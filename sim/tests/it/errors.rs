@@ -154,6 +154,22 @@ fn ended_tasks_are_counted_for_a_progress_bar() {
 }
 
 #[test]
+fn of_many_passes_one_in_sixteen_is_timed_and_counts_for_all() {
+    let rows: Vec<String> = (0..3_000).map(|at| format!("t{at} {at} 1 1")).collect();
+    let mut table = vec!["arrival_s duration_s cpu_cores"];
+    table.extend(rows.iter().map(String::as_str));
+    let passes = AtomicU64::new(0);
+    let mut strategy = play(|cx| {
+        passes.fetch_add(1, Ordering::Relaxed);
+        start_all(cx);
+    });
+    let hooks = Hooks { time_passes: true, ..Hooks::default() };
+    let stats = Case::new(FOUR, &table).try_run("test", &mut strategy, hooks).unwrap().stats;
+    assert_eq!(stats.passes, passes.load(Ordering::Relaxed));
+    assert_eq!(stats.pass_ns.len(), stats.passes / 16 * 16, "1,024 each, and all later ones by sixteens");
+}
+
+#[test]
 fn an_input_that_changes_under_a_run_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();

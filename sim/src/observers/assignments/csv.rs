@@ -27,7 +27,9 @@ const PAIRS: [[u8; 2]; 100] = {
 #[derive(Debug)]
 pub(super) struct CsvRows<W = File> {
     out: W,
+    /// What is not written yet, and room behind it.
     buffer: Vec<u8>,
+    filled: usize,
     /// The rows of this instant, with where they begin in the buffer.
     instant: Vec<(Key, usize)>,
     /// They are in order as they stand.
@@ -37,37 +39,67 @@ pub(super) struct CsvRows<W = File> {
 impl<W: Write> CsvRows<W> {
     /// Begins with the header.
     pub(super) fn new(out: W) -> Self {
-        let mut buffer = Vec::with_capacity(FLUSH + (FLUSH >> 3));
-        buffer.extend_from_slice(COLUMNS.join(",").as_bytes());
-        buffer.push(b'\n');
-        Self { out, buffer, instant: Vec::new(), in_order: true }
+        let mut rows = Self {
+            out,
+            buffer: vec![0; FLUSH + (FLUSH >> 3)],
+            filled: 0,
+            instant: Vec::new(),
+            in_order: true,
+        };
+        let mut header = rows.text();
+        header.bytes(COLUMNS.join(",").as_bytes());
+        header.byte(b'\n');
+        rows.filled = header.len;
+        rows
+    }
+
+    /// What follows in the buffer.
+    #[inline(always)]
+    fn text(&mut self) -> Text<'_> {
+        Text { room: &mut self.buffer, len: self.filled }
+    }
+
+    /// Makes room for so many more bytes.
+    #[inline(always)]
+    fn reserve(&mut self, more: usize) {
+        if self.buffer.len() - self.filled < more {
+            self.grow(more);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        self.buffer.resize((self.filled + more).max(2 * self.buffer.len()), 0);
     }
 
     /// Adds a row of this instant.
     #[inline]
     pub(super) fn add(&mut self, key: Key, row: &Row<'_>) {
         self.in_order &= self.instant.last().is_none_or(|(last, _)| *last <= key);
-        self.instant.push((key, self.buffer.len()));
-        let out = &mut self.buffer;
-        push_text(out, row.task_id);
-        out.push(b',');
-        push_text(out, row.worker_id);
-        out.push(b',');
-        out.extend_from_slice(row.gpu_devices.as_bytes());
-        out.push(b',');
-        push_whole(out, u64::from(row.attempt));
-        out.push(b',');
-        push_seconds(out, row.arrival.micros());
+        self.instant.push((key, self.filled));
+        // Quotes may double a name.
+        self.reserve(2 * (row.task_id.len() + row.worker_id.len()) + row.gpu_devices.len() + NUMBERS);
+        let mut text = self.text();
+        text.name(row.task_id);
+        text.byte(b',');
+        text.name(row.worker_id);
+        text.byte(b',');
+        text.bytes(row.gpu_devices.as_bytes());
+        text.byte(b',');
+        text.whole(u64::from(row.attempt));
+        text.byte(b',');
+        text.seconds(row.arrival.micros());
         for micros in [row.start.map(Time::micros), row.end.map(Time::micros), row.wait.map(Duration::micros)]
         {
-            out.push(b',');
+            text.byte(b',');
             if let Some(micros) = micros {
-                push_seconds(out, micros);
+                text.seconds(micros);
             }
         }
-        out.push(b',');
-        out.extend_from_slice(row.status.as_bytes());
-        out.push(b'\n');
+        text.byte(b',');
+        text.bytes(row.status.as_bytes());
+        text.byte(b'\n');
+        self.filled = text.len;
     }
 
     /// No more rows of this instant follow: brings them into the order of their keys.
@@ -77,13 +109,13 @@ impl<W: Write> CsvRows<W> {
             self.sort();
         }
         self.instant.clear();
-        if self.buffer.len() >= FLUSH { self.flush() } else { Ok(()) }
+        if self.filled >= FLUSH { self.flush() } else { Ok(()) }
     }
 
     #[inline(never)]
     fn sort(&mut self) {
         let Some(&(_, first)) = self.instant.first() else { return };
-        let unsorted = self.buffer.split_off(first);
+        let unsorted = self.buffer[first..self.filled].to_vec();
         let ends = self.instant.iter().skip(1).map(|&(_, begin)| begin).chain([first + unsorted.len()]);
         let mut rows: Vec<(Key, &[u8])> = self
             .instant
@@ -92,15 +124,18 @@ impl<W: Write> CsvRows<W> {
             .map(|(&(key, begin), end)| (key, unsorted.get(begin - first..end - first).unwrap_or_default()))
             .collect();
         rows.sort_unstable_by_key(|&(key, _)| key);
+        self.filled = first;
+        let mut text = self.text();
         for (_, row) in rows {
-            self.buffer.extend_from_slice(row);
+            text.bytes(row);
         }
+        self.filled = text.len;
         self.in_order = true;
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.write_all(&self.buffer)?;
-        self.buffer.clear();
+        self.out.write_all(&self.buffer[..self.filled])?;
+        self.filled = 0;
         Ok(())
     }
 
@@ -110,56 +145,127 @@ impl<W: Write> CsvRows<W> {
     }
 }
 
-/// A text, in quotes if it has something that would end the cell.
-#[inline]
-fn push_text(out: &mut Vec<u8>, text: &str) {
-    // Without an early end, so that it runs on many bytes at a time.
-    let special = |byte: u8| (byte == b',') | (byte == b'"') | (byte == b'\n') | (byte == b'\r');
-    if text.bytes().fold(false, |found, byte| found | special(byte)) {
-        push_quoted(out, text);
-    } else {
-        out.extend_from_slice(text.as_bytes());
-    }
+/// The most that everything in a row but names and devices takes: five numbers of 20 digits, four of them with six decimals,
+/// separators and a status; and what is written beyond the end.
+const NUMBERS: usize = 5 * 20 + 4 * 7 + 32 + 8;
+
+/// Text that grows at its end.
+///
+/// Numbers are written eight bytes at a time, whatever their length, and the next piece overwrites what was too many: to append
+/// each by its length takes longer than to format it. For that there has to be [room](CsvRows::reserve).
+struct Text<'a> {
+    room: &'a mut [u8],
+    len: usize,
 }
 
-#[cold]
-fn push_quoted(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    for byte in text.bytes() {
-        if byte == b'"' {
-            out.push(b'"');
+impl Text<'_> {
+    #[inline(always)]
+    fn byte(&mut self, byte: u8) {
+        if let Some(place) = self.room.get_mut(self.len) {
+            *place = byte;
         }
-        out.push(byte);
+        self.len += 1;
     }
-    out.push(b'"');
+
+    #[inline(always)]
+    fn bytes(&mut self, bytes: &[u8]) {
+        if let Some(place) = self.room.get_mut(self.len..self.len + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+        self.len += bytes.len();
+    }
+
+    /// A text, in quotes if it has something that would end the cell.
+    #[inline(always)]
+    fn name(&mut self, text: &str) {
+        if ends_cell(text.as_bytes()) {
+            self.quoted(text);
+        } else {
+            self.bytes(text.as_bytes());
+        }
+    }
+
+    #[cold]
+    fn quoted(&mut self, text: &str) {
+        self.byte(b'"');
+        for byte in text.bytes() {
+            if byte == b'"' {
+                self.byte(b'"');
+            }
+            self.byte(byte);
+        }
+        self.byte(b'"');
+    }
+
+    /// Eight bytes, of which so many count.
+    #[inline(always)]
+    fn eight(&mut self, bytes: u64, count: usize) {
+        if let Some(place) = self.room.get_mut(self.len..self.len + 8) {
+            place.copy_from_slice(&bytes.to_le_bytes());
+        }
+        self.len += count;
+    }
+
+    #[inline(always)]
+    fn whole(&mut self, number: u64) {
+        if number >= 100_000_000 {
+            self.bytes(itoa::Buffer::new().format(number).as_bytes());
+            return;
+        }
+        let digits = four_digits(number / 10_000) | four_digits(number % 10_000) << 32;
+        // The first digit stands in the lowest byte; of 0 the last one is left.
+        let zeros = ((digits ^ ZEROS).trailing_zeros() / 8).min(7);
+        self.eight(digits >> (8 * zeros), 8 - zeros as usize);
+    }
+
+    /// Seconds with at most six decimals and without trailing zeros, as `Display` of a time has them.
+    #[inline(always)]
+    fn seconds(&mut self, micros: u64) {
+        self.whole(micros / 1_000_000);
+        let fraction = micros % 1_000_000;
+        if fraction == 0 {
+            return;
+        }
+        let digits = four_digits(fraction / 100) | two_digits(fraction % 100) << 32;
+        // Two bytes of nothing stand above the six digits.
+        let zeros = (digits ^ (ZEROS >> 16)).leading_zeros() as usize / 8 - 2;
+        self.eight(u64::from(b'.') | digits << 8, 7 - zeros);
+    }
 }
 
-#[inline]
-fn push_whole(out: &mut Vec<u8>, number: u64) {
-    if number < 10 {
-        #[expect(clippy::cast_possible_truncation, reason = "one digit")]
-        out.push(b'0' + number as u8);
-    } else {
-        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-    }
+/// True if some byte would end a cell, or begin one with quotes.
+#[inline(always)]
+fn ends_cell(text: &[u8]) -> bool {
+    let special = |byte: u8| matches!(byte, b',' | b'"' | b'\n' | b'\r');
+    let Some(last) = text.last_chunk() else { return text.iter().any(|&byte| special(byte)) };
+    let (words, _) = text.as_chunks::<8>();
+    words.iter().chain([last]).any(|word| {
+        let word = u64::from_le_bytes(*word);
+        [b',', b'"', b'\n', b'\r'].into_iter().any(|byte| has_byte(word, byte))
+    })
 }
 
-/// Seconds with at most six decimals and without trailing zeros, as `Display` of a time has them.
-#[inline]
-fn push_seconds(out: &mut Vec<u8>, micros: u64) {
-    push_whole(out, micros / 1_000_000);
-    let fraction = (micros % 1_000_000) as usize;
-    if fraction == 0 {
-        return;
-    }
-    let [[a, b], [c, d], [e, f]] =
-        [PAIRS[fraction / 10_000], PAIRS[fraction / 100 % 100], PAIRS[fraction % 100]];
-    let digits = [b'.', a, b, c, d, e, f];
-    let mut length = digits.len();
-    while digits[length - 1] == b'0' {
-        length -= 1; // ends at a digit other than 0 at the latest
-    }
-    out.extend_from_slice(&digits[..length]);
+/// True if one of the eight bytes is this one: then, and only then, the lowest of those that are 0 after the first step borrows.
+#[inline(always)]
+const fn has_byte(word: u64, byte: u8) -> bool {
+    let other = word ^ u64::from_le_bytes([byte; 8]);
+    other.wrapping_sub(u64::from_le_bytes([1; 8])) & !other & u64::from_le_bytes([0x80; 8]) != 0
+}
+
+/// The digit 0, eight times.
+const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+
+/// The digits of a number below 100, the first one in the lowest byte.
+#[inline(always)]
+fn two_digits(number: u64) -> u64 {
+    let [tens, ones] = PAIRS[(number % 100) as usize];
+    u64::from(tens) | u64::from(ones) << 8
+}
+
+/// The digits of a number below 10,000.
+#[inline(always)]
+fn four_digits(number: u64) -> u64 {
+    two_digits(number / 100) | two_digits(number % 100) << 16
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use cloudai_schedulers::model::{TaskSpec, Time, WorkerSpec};
 
 use crate::columns::tasks as column;
+use crate::decimal::{bytes_that_are, each};
 use crate::hash::{FixedMap, hash64};
 use crate::names::Names;
 use crate::problems::{FileProblems, Problems};
@@ -36,8 +37,16 @@ pub(crate) const UNNAMEABLE: &str =
 /// True for an id that `depends_on`, and a gang's `worker_id` in a schedule, can name.
 #[inline]
 pub(crate) fn can_be_named(id: &[u8]) -> bool {
-    // Without an early end, so that it runs on many bytes at a time.
-    !id.iter().fold(false, |found, &byte| found | (byte == b';') | (byte < b' ') | (byte == 0x7f))
+    let Some(last) = id.last_chunk() else {
+        return !id.iter().any(|&byte| byte == b';' || byte < b' ' || byte == 0x7f);
+    };
+    // Eight bytes at a time, the last ones perhaps twice.
+    let (words, _) = id.as_chunks::<8>();
+    !words.iter().chain([last]).any(|word| {
+        let word = u64::from_le_bytes(*word);
+        let control = word.wrapping_sub(each(b' ')) & !word & each(0x80);
+        (control | bytes_that_are(word, b';') | bytes_that_are(word, 0x7f)) != 0
+    })
 }
 
 /// Reads and checks all of `source`, and shows `visitor` each task that is in order. Without workers (theirs was a problem)
@@ -133,48 +142,64 @@ impl Checked {
     }
 }
 
-/// All ids of a file, eight bytes each.
+/// The ids of a file, as far as they have to be known to find those that stand there twice: as long as each is above the one
+/// before it, by length and then by bytes, as in t1, t2, ..., t10, or 001, 002, ..., it is another one.
 #[derive(Debug, Default)]
 struct Ids {
-    hashes: Vec<u64>,
+    /// How many rows had risen until one did not.
+    rising: u64,
     last: Vec<u8>,
-    /// Some id is not above the one before it, by length and then by bytes. As long as they rise, as in t1, t2, ...,
-    /// t10, or 001, 002, ..., each is another one.
     unordered: bool,
+    /// Of that one and all behind it.
+    hashes: Vec<u64>,
 }
 
 impl Ids {
     #[inline]
     fn add(&mut self, id: &[u8]) {
-        if id.is_empty() {
-            return; // a problem of its own
-        }
-        self.hashes.push(hash64(id));
-        if !self.unordered {
-            self.unordered = (id.len(), id) <= (self.last.len(), &self.last);
+        if self.unordered {
+            self.add_hash(id);
+        } else if (id.len(), id) > (self.last.len(), &self.last) {
+            self.rising += 1;
             self.last.clear();
             self.last.extend_from_slice(id);
+        } else {
+            self.unordered = true;
+            self.add_hash(id);
         }
     }
 
-    /// Hashes that occur more than once, in ascending order.
-    fn twice(mut self) -> Vec<u64> {
+    fn add_hash(&mut self, id: &[u8]) {
+        // An empty one is a problem of its own.
+        if !id.is_empty() {
+            self.hashes.push(hash64(id));
+        }
+    }
+
+    /// Hashes that occur more than once, in ascending order. Those of ids that rose are not known yet, and are read again.
+    fn twice(mut self, source: &Source) -> Result<Vec<u64>, Problems> {
         if !self.unordered {
-            return Vec::new();
+            return Ok(Vec::new());
+        }
+        let mut ignored = FileProblems::default();
+        let mut table = Table::open(source, &column::COLUMNS)?;
+        for _ in 0..self.rising {
+            let Some(row) = table.next(&mut ignored)? else { break };
+            self.add_hash(row.cell(column::TASK_ID).unwrap_or_default());
         }
         let ids = &mut self.hashes;
         ids.sort_unstable();
         let same = ids.windows(2).filter(|pair| pair[0] == pair[1]);
         let mut twice: Vec<u64> = same.map(|pair| pair[0]).collect();
         twice.dedup();
-        twice
+        Ok(twice)
     }
 }
 
 /// Finds ids that stand there twice from the hashes of all ids. Where two hashes are equal the file is read again, so
 /// that a mere collision of hashes is no problem.
 fn report_duplicates(source: &Source, ids: Ids, problems: &mut FileProblems) -> Result<(), Problems> {
-    let twice = ids.twice();
+    let twice = ids.twice(source)?;
     if twice.is_empty() {
         return Ok(());
     }
@@ -198,6 +223,8 @@ fn report_duplicates(source: &Source, ids: Ids, problems: &mut FileProblems) -> 
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn duplicates(text: &str, ids: &[&str]) -> u64 {
@@ -226,5 +253,20 @@ mod tests {
         assert_eq!(duplicates(text, &["a", "b"]), 0);
         assert_eq!(duplicates(text, &["a", "a"]), 0, "as if b had the hash of a");
         assert_eq!(duplicates(&format!("{text}a,0,1\n"), &["a", "b", "a"]), 1);
+    }
+
+    #[test]
+    fn ids_that_rose_are_found_again() {
+        let ids = ["t1", "t2", "t3", "t2", "u", "t1", "t4"];
+        let rows: String = ids.iter().map(|id| format!("{id},0,1\n")).collect();
+        assert_eq!(duplicates(&format!("task_id,arrival_s,duration_s\n{rows}"), &ids), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn what_can_be_named_has_no_semicolon_and_no_control_character(id in "[a-z;\u{1f}\u{7f} é\u{80}\t]{0,4}[a-z]{0,20}[a-z;\u{1}é]{0,2}") {
+            let named = id.bytes().all(|byte| byte != b';' && !byte.is_ascii_control());
+            prop_assert_eq!(can_be_named(id.as_bytes()), named);
+        }
     }
 }

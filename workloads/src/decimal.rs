@@ -73,7 +73,7 @@ pub(crate) fn parse(text: &[u8], unit: u32, rounding: Rounding) -> Result<u64, F
 
 /// The usual case: the first `length` bytes, at most 12, are digits and at most one point, and are read all at once. What
 /// stands behind them does not matter.
-#[inline]
+#[inline(always)]
 pub(crate) fn parse_short(
     window: &[u8; WINDOW],
     length: usize,
@@ -146,7 +146,7 @@ const fn are_digits(values: u64) -> bool {
 }
 
 /// A number of up to 12 digits with so many decimals, in units.
-#[inline]
+#[inline(always)]
 fn scale(mantissa: u64, decimals: usize, unit: u32, rounding: Rounding) -> Option<u64> {
     // Where the unit has as many decimals as the text, the usual case, nothing is divided.
     match (unit, decimals) {
@@ -161,13 +161,13 @@ fn scale(mantissa: u64, decimals: usize, unit: u32, rounding: Rounding) -> Optio
 }
 
 /// A byte, eight times.
-const fn each(byte: u8) -> u64 {
+pub(crate) const fn each(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
 /// The high bit of each byte that is `byte`.
 #[inline]
-fn bytes_that_are(text: u64, byte: u8) -> u64 {
+pub(crate) fn bytes_that_are(text: u64, byte: u8) -> u64 {
     let other = text ^ each(byte);
     !(((other & each(0x7f)) + each(0x7f)) | other) & each(0x80)
 }

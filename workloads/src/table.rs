@@ -230,7 +230,7 @@ impl<'a> Row<'a> {
     }
 
     /// The number in a column in units; `None` if the cell is empty or wrong (then a problem is noted).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn number(&mut self, column: usize, unit: u32, rounding: Rounding, max: u64) -> Option<u64> {
         let (length, window) = self.record.window(self.layout.places[column])?; // a required column is there
         match decimal::parse_short(window, length, unit, rounding) {

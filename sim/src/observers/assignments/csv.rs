@@ -10,14 +10,14 @@ use super::{COLUMNS, Key, Row};
 /// So much is collected before it is written.
 const FLUSH: usize = 1 << 18;
 
-/// Two digits for each number below 100.
-const PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[b'0'; 2]; 100];
+/// Two digits for each number below 100, the first one in the lower byte. That there are 128 spares a look at the length.
+const PAIRS: [u16; 128] = {
+    let mut pairs = [0; 128];
     let mut number = 0;
     while number < 100 {
         #[expect(clippy::cast_possible_truncation, reason = "below 100")]
         let digits = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
-        pairs[number] = digits;
+        pairs[number] = u16::from_le_bytes(digits);
         number += 1;
     }
     pairs
@@ -208,25 +208,30 @@ impl Text<'_> {
 
     #[inline(always)]
     fn whole(&mut self, number: u64) {
-        if number >= 100_000_000 {
-            self.bytes(itoa::Buffer::new().format(number).as_bytes());
-            return;
+        match number {
+            0..10 => self.eight(u64::from(b'0') + number, 1),
+            10..100_000_000 => {
+                let upper = number / 10_000;
+                let digits = four_digits(upper) | four_digits(number - 10_000 * upper) << 32;
+                // The first digit stands in the lowest byte.
+                let zeros = (digits ^ ZEROS).trailing_zeros() / 8;
+                self.eight(digits >> (8 * zeros), 8 - zeros as usize);
+            }
+            _ => self.bytes(itoa::Buffer::new().format(number).as_bytes()),
         }
-        let digits = four_digits(number / 10_000) | four_digits(number % 10_000) << 32;
-        // The first digit stands in the lowest byte; of 0 the last one is left.
-        let zeros = ((digits ^ ZEROS).trailing_zeros() / 8).min(7);
-        self.eight(digits >> (8 * zeros), 8 - zeros as usize);
     }
 
     /// Seconds with at most six decimals and without trailing zeros, as `Display` of a time has them.
     #[inline(always)]
     fn seconds(&mut self, micros: u64) {
-        self.whole(micros / 1_000_000);
-        let fraction = micros % 1_000_000;
+        let seconds = micros / 1_000_000;
+        self.whole(seconds);
+        let fraction = micros - 1_000_000 * seconds;
         if fraction == 0 {
             return;
         }
-        let digits = four_digits(fraction / 100) | two_digits(fraction % 100) << 32;
+        let upper = fraction / 100;
+        let digits = four_digits(upper) | two_digits(fraction - 100 * upper) << 32;
         // Two bytes of nothing stand above the six digits.
         let zeros = (digits ^ (ZEROS >> 16)).leading_zeros() as usize / 8 - 2;
         self.eight(u64::from(b'.') | digits << 8, 7 - zeros);
@@ -258,14 +263,14 @@ const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 /// The digits of a number below 100, the first one in the lowest byte.
 #[inline(always)]
 fn two_digits(number: u64) -> u64 {
-    let [tens, ones] = PAIRS[(number % 100) as usize];
-    u64::from(tens) | u64::from(ones) << 8
+    u64::from(PAIRS[(number & 127) as usize])
 }
 
 /// The digits of a number below 10,000.
 #[inline(always)]
 fn four_digits(number: u64) -> u64 {
-    two_digits(number / 100) | two_digits(number % 100) << 16
+    let upper = number / 100;
+    two_digits(upper) | two_digits(number - 100 * upper) << 16
 }
 
 #[cfg(test)]

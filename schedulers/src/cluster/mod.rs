@@ -526,6 +526,10 @@ impl Cluster {
         !self.avoided.is_empty() && self.avoids(task, worker)
     }
 
+    pub(crate) fn avoids_any(&self, task: TaskId) -> bool {
+        self.avoided.contains_key(&task.slot)
+    }
+
     #[cold]
     fn avoids(&self, task: TaskId, worker: WorkerId) -> bool {
         self.avoided.get(&task.slot).is_some_and(|avoided| avoided.contains(&worker))

@@ -30,6 +30,11 @@ impl<'a> ClusterView<'a> {
             && !self.cluster.is_avoided(task, worker)
     }
 
+    /// True if there are workers that `task` avoids after failed starts.
+    pub(crate) fn avoids_any(&self, task: TaskId) -> bool {
+        self.cluster.avoids_any(task)
+    }
+
     /// True if `worker` meets a set of conditions.
     #[must_use]
     pub fn allows(&self, constraint: ConstraintId, worker: WorkerId) -> bool {

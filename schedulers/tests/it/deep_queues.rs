@@ -145,6 +145,37 @@ proptest! {
     }
 
     #[test]
+    fn conservative_keeps_no_reservation_that_others_would_not_get(
+        shapes in prop::collection::vec((0u64..60, 1u64..40, 0u32..4, 0u64..60, 0u8..40), 20..90),
+        workers in 1usize..7, cancels in prop::collection::vec((0u64..60, 0u32..90), 0..6), deep_from in 0usize..9,
+        gpus: bool,
+    ) {
+        // Most end early, some as expected, some late; they come, end and are cancelled while many wait.
+        let shaped = (0u32..).zip(&shapes);
+        let jobs: Vec<Job> = shaped
+            .map(|(index, &(arrival, run, wide, over, kind))| {
+                let job = job(index, arrival, run, 1 << wide).estimate(run + over.saturating_sub(10));
+                match kind {
+                    0 => job.replicas(2),
+                    1..5 => job.gpu([300, 500, 600, 2000][usize::from(kind) - 1]),
+                    7.. if gpus => job.gpu([0, 300, 400, 500, 700, 1000][usize::from(kind) % 6]),
+                    5 => job.estimate(run.div_ceil(2)),
+                    6 if index > 0 => job.after(index - 1, 1),
+                    _ => job,
+                }
+            })
+            .collect();
+        let cluster: Vec<WorkerSpec> = cluster(3).into_iter().cycle().take(workers).collect();
+        let run = |strategy: &mut dyn Scheduler| {
+            let config = config(|config| config.deep_from = deep_from);
+            let mut driver = Driver::with_config(config, cluster.clone(), &jobs);
+            plan_troubles(&mut driver, workers, &[], &cancels);
+            (driver.run(strategy), driver.schedule())
+        };
+        prop_assert_eq!(run(named("conservative").as_mut()), run(&mut PlainConservative));
+    }
+
+    #[test]
     fn an_index_changes_no_decision(
         jobs in jobs(40), workers in 1usize..4, troubles in troubles(), order in 0..ORDERS.len(),
         backfill in 0..BACKFILLS.len(), placement in 0usize..3,

@@ -26,6 +26,12 @@ impl Free {
         })
     }
 
+    /// So much cpu, and nothing else.
+    #[cfg(test)]
+    pub(crate) const fn of_cpu(cpu_milli: u64) -> Self {
+        Self { cpu_milli, memory_mib: 0, storage_mib: 0, devices: Vec::new() }
+    }
+
     /// Milli-GPU left on each device.
     #[must_use]
     pub fn devices(&self) -> &[u32] {
@@ -120,6 +126,11 @@ impl Free {
     /// Takes what the replicas of `part` hold.
     pub(crate) fn take(&mut self, request: &Request, part: &Part) {
         self.change(request, part, |left, amount| *left = left.saturating_sub(amount));
+    }
+
+    /// Gives back what the replicas of `part` hold.
+    pub(crate) fn give(&mut self, request: &Request, part: &Part) {
+        self.change(request, part, |left, amount| *left += amount);
     }
 
     #[inline]

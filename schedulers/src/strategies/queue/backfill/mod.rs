@@ -4,12 +4,18 @@
 //! - [`easy`]: a reservation for the head of the queue; [`conservative`]: one for every waiting task
 //! - [`forecast`]: when what runs is expected to end; `profile`: what will be free on a worker then; `earliest`: which worker has
 //!   room first
+//! - `reservation`: what a task that waits is promised; `plan`: reservations that are kept from pass to pass; `search`: where
+//!   a task fits earliest; `window`: how far ahead a pass has to look
 
 pub mod conservative;
 mod earliest;
 pub mod easy;
 pub mod forecast;
+mod plan;
 mod profile;
+mod reservation;
+mod search;
+mod window;
 
 use super::order::{Ahead, QueueOrder};
 use super::place::{Limits, PlacementRule};
@@ -68,6 +74,16 @@ impl<'a, 'c> Pass<'a, 'c> {
     pub fn next_task(&mut self) -> Option<TaskId> {
         let view = self.cx.view();
         if view.surely_full() { None } else { self.order.next(&view) }
+    }
+
+    /// The next task in queue order, whether any has room or not.
+    pub fn next_in_order(&mut self) -> Option<TaskId> {
+        self.order.next(&self.cx.view())
+    }
+
+    /// From now on [`look_ahead`](Self::look_ahead) looks behind the task that [`next_task`](Self::next_task) gave last.
+    pub fn look_from_here(&mut self) {
+        self.order.look_from_here();
     }
 
     /// The next task in queue order that some single worker has room for, as far as amounts tell.

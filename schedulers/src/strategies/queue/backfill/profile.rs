@@ -7,21 +7,21 @@ use crate::strategies::queue::free::Free;
 use crate::{ClusterView, Demand, Duration, Part, Request, Time, WorkerId};
 
 /// What is free on one worker from now on: each step lasts until the next begins, the last one for ever.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Profile {
     pub(super) worker: WorkerId,
     pub(super) steps: Vec<(Time, Free)>,
     /// What the smallest of the waiting tasks asks for, amount by amount, if that is known.
     least: Option<Demand>,
-    /// Instants at which no waiting task fits, in order. A profile only fills up, so that they stay.
+    /// Instants at which no waiting task fits, in order. In a pass a profile only fills up, so that they stay.
     full: Vec<Time>,
     /// What earlier searches have found, so that later ones need not walk over the same steps again.
     floors: RefCell<Floors>,
 }
 
-/// Earliest starts that were found in a profile. It only ever fills up, so nothing that asks for as much, for as long,
+/// Earliest starts that were found in a profile. In a pass it only fills up, so nothing that asks for as much, for as long,
 /// starts earlier.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Floors {
     found: Vec<(Request, Duration, Time)>,
     /// Which one to give up next.
@@ -60,6 +60,9 @@ fn includes(request: &Request, other: &Request) -> bool {
 }
 
 impl Profile {
+    /// From so many steps on it pays to remember what searches have found.
+    const MANY: usize = 64;
+
     /// With what runs on `worker`; `least` is what the smallest of the waiting tasks asks for.
     pub(super) fn of(
         view: &ClusterView<'_>,
@@ -76,13 +79,41 @@ impl Profile {
                 _ => steps.push((end, free.clone())),
             }
         }
-        let is_full = |free: &Free| least.is_some_and(|least| !least.fits(&free.opening()));
-        let full = steps.iter().filter(|(_, free)| is_full(free)).map(|&(from, _)| from).collect();
-        Some(Self { worker, steps, least, full, floors: RefCell::default() })
+        let mut profile = Self { worker, steps, least, full: Vec::new(), floors: RefCell::default() };
+        profile.measure(least);
+        Some(profile)
+    }
+
+    /// From now on `least` is what the smallest of the waiting tasks asks for.
+    pub(super) fn measure(&mut self, least: Option<Demand>) {
+        self.least = least;
+        self.full.clear();
+        if let Some(least) = least {
+            let full = self.steps.iter().filter(|(_, free)| !least.fits(&free.opening()));
+            self.full.extend(full.map(|&(from, _)| from));
+        }
+    }
+
+    /// It is `now`, in a new pass.
+    pub(super) fn begin_at(&mut self, now: Time) {
+        let at = self.at(now);
+        self.steps.drain(..at);
+        if let Some((from, free)) = self.steps.first_mut() {
+            *from = now;
+            let past = self.full.partition_point(|&full| full <= now);
+            self.full.drain(..past);
+            if self.least.is_some_and(|least| !least.fits(&free.opening())) {
+                self.full.insert(0, now);
+            }
+        }
+        *self.floors.get_mut() = Floors::default();
     }
 
     /// The step that is in force at `time`.
     pub(super) fn at(&self, time: Time) -> usize {
+        if self.steps.first().is_some_and(|&(from, _)| time <= from) {
+            return 0;
+        }
         self.steps.partition_point(|(from, _)| *from <= time).saturating_sub(1)
     }
 
@@ -94,6 +125,9 @@ impl Profile {
         ready: Time,
         before: Time,
     ) -> Option<Time> {
+        if self.steps.len() < Self::MANY {
+            return self.earliest_from(request, length, ready, before);
+        }
         let from = ready.max(self.floors.borrow().before(request, length));
         let found = self.earliest_from(request, length, from, before);
         // What was found says nothing of starts before the task's own data was there.
@@ -103,8 +137,18 @@ impl Profile {
         found
     }
 
-    fn earliest_from(&self, request: &Request, length: Duration, ready: Time, before: Time) -> Option<Time> {
+    /// The same without a look at what earlier searches have found.
+    pub(super) fn earliest_from(
+        &self,
+        request: &Request,
+        length: Duration,
+        ready: Time,
+        before: Time,
+    ) -> Option<Time> {
         let mut first = self.at(ready);
+        if request.gpu.is_none() {
+            return self.earliest_by_amounts(first, request, length, ready, before);
+        }
         while let Some((from, _)) = self.steps.get(first) {
             let start = (*from).max(ready);
             if start >= before {
@@ -116,6 +160,39 @@ impl Profile {
             }
         }
         None
+    }
+
+    /// The same from step `first` on where no devices are asked for, in one walk.
+    fn earliest_by_amounts(
+        &self,
+        first: usize,
+        request: &Request,
+        length: Duration,
+        ready: Time,
+        before: Time,
+    ) -> Option<Time> {
+        let mut start: Option<Time> = None;
+        for (from, free) in &self.steps[first..] {
+            if let Some(start) = start
+                && *from >= start + length
+            {
+                break;
+            }
+            if !free.holds_amounts(request) {
+                start = None;
+            } else if start.is_none() {
+                start = Some((*from).max(ready));
+            }
+            if start.unwrap_or(*from) >= before {
+                return None;
+            }
+        }
+        start
+    }
+
+    /// Whether `request` fits for `length` from now on.
+    pub(super) fn fits_now(&self, request: &Request, length: Duration) -> bool {
+        self.steps.first().is_some_and(|&(now, _)| self.fits_from(0, request, now + length).is_ok())
     }
 
     /// Whether `request` fits from step `first` until `end`, on the same devices throughout; else the step to go on at.
@@ -151,6 +228,30 @@ impl Profile {
                 && let Err(at) = self.full.binary_search(from)
             {
                 self.full.insert(at, *from);
+            }
+        }
+    }
+
+    /// Gives back what the replicas of `part` were to hold, from `start` to `end`.
+    pub(super) fn release(&mut self, request: &Request, part: &Part, start: Time, end: Time) {
+        let first = self.step_at(start);
+        let last = self.step_at(end);
+        for (from, free) in &mut self.steps[first..last] {
+            free.give(request, part);
+            if let Some(least) = &self.least
+                && least.fits(&free.opening())
+                && let Ok(at) = self.full.binary_search(from)
+            {
+                self.full.remove(at);
+            }
+        }
+        // Steps that were split for it are of no more use.
+        for at in [last, first] {
+            if at > 0 && at < self.steps.len() && self.steps[at].1 == self.steps[at - 1].1 {
+                let (from, _) = self.steps.remove(at);
+                if let Ok(at) = self.full.binary_search(&from) {
+                    self.full.remove(at);
+                }
             }
         }
     }
@@ -248,7 +349,44 @@ fn add_opening(openings: &mut Vec<Demand>, opening: Demand) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::{DeviceSet, GpuRequest};
+
+    /// What is free of ten cores, second by second, and whether that is too little for anybody.
+    fn seconds(profile: &Profile) -> Vec<(Free, bool)> {
+        let free = |second| {
+            let (from, free) = &profile.steps[profile.at(Time::from_micros(second))];
+            (free.clone(), profile.full.binary_search(from).is_ok())
+        };
+        (0..40).map(free).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_given_back_leaves_no_trace(
+            kept in prop::collection::vec((0u64..20, 1u64..20, 1u64..3), 0..4),
+            given in prop::collection::vec((0u64..20, 1u64..20, 1u64..3), 0..3),
+        ) {
+            let least = Some(Demand::new([3, 0, 0, 0], Duration::ZERO));
+            let steps = vec![(Time::ZERO, Free::of_cpu(10))];
+            let mut profile =
+                Profile { worker: WorkerId(0), steps, least, full: Vec::new(), floors: RefCell::default() };
+            let part = Part { worker: WorkerId(0), replicas: 1, devices: DeviceSet::EMPTY };
+            let spans = |all: &[(u64, u64, u64)]| -> Vec<(Request, Time, Time)> {
+                let request = |cpu_milli| Request { cpu_milli, memory_mib: 0, storage_mib: 0, gpu: GpuRequest::NONE };
+                let time = Time::from_micros;
+                all.iter().map(|&(from, long, cpu)| (request(cpu), time(from), time(from + long))).collect()
+            };
+            let (kept, given) = (spans(&kept), spans(&given));
+            kept.iter().for_each(|(request, start, end)| profile.reserve(request, &part, *start, *end));
+            let before = seconds(&profile);
+            given.iter().for_each(|(request, start, end)| profile.reserve(request, &part, *start, *end));
+            given.iter().for_each(|(request, start, end)| profile.release(request, &part, *start, *end));
+            prop_assert_eq!(seconds(&profile), before);
+        }
+    }
 
     #[test]
     fn whatever_fits_into_an_opening_fits_into_one_that_was_kept() {

@@ -104,6 +104,10 @@ impl<K: Ord + Copy + Send> QueueOrder for ByKey<K> {
         found.map(|entry| entry.2).into()
     }
 
+    fn look_from_here(&mut self) {
+        self.ahead = self.last;
+    }
+
     fn survey(&mut self, view: &ClusterView<'_>, openings: &[Demand]) -> Ahead {
         let found = self.waiting.next_within(self.last.max(self.surveyed), view.deep_from(), openings);
         self.surveyed = found.or(self.surveyed);

@@ -12,7 +12,7 @@ pub mod by_user;
 pub mod keys;
 mod sorted;
 
-use crate::{ClusterEvent, ClusterView, Demand, QueueCursor, TaskId};
+use crate::{ClusterEvent, ClusterView, Demand, QueueCursor, TaskId, Time};
 
 /// The order in which waiting tasks are considered.
 ///
@@ -59,6 +59,9 @@ pub trait QueueOrder: Send {
         Ahead::Unknown
     }
 
+    /// From now on [`look_ahead`](Self::look_ahead) goes on behind the task that [`next`](Self::next) gave last.
+    fn look_from_here(&mut self) {}
+
     /// Looks ahead independently of [`look_ahead`](Self::look_ahead): the first task, behind the one that this gave last and the one
     /// that [`next`](Self::next) gave last, that may fit into one of `openings`.
     fn survey(&mut self, view: &ClusterView<'_>, openings: &[Demand]) -> Ahead {
@@ -95,6 +98,8 @@ pub struct Fcfs {
     cursor: QueueCursor,
     ahead: QueueCursor,
     surveyed: QueueCursor,
+    /// The task that was surveyed last, while it stands behind the cursor.
+    is_ahead: Option<(Time, TaskId)>,
 }
 
 impl QueueOrder for Fcfs {
@@ -110,8 +115,9 @@ impl QueueOrder for Fcfs {
     #[inline(always)]
     fn next(&mut self, view: &ClusterView<'_>) -> Option<TaskId> {
         let next = view.next_queued(&mut self.cursor);
-        // Whoever surveys catches up to there before he goes on, so this never falls back.
-        self.surveyed = self.cursor;
+        if self.is_ahead.is_none_or(|ahead| key(view, next) >= Some(ahead)) {
+            (self.surveyed, self.is_ahead) = (self.cursor, None);
+        }
         next
     }
 
@@ -128,7 +134,18 @@ impl QueueOrder for Fcfs {
         view.next_within(&mut self.ahead, openings).into()
     }
 
-    fn survey(&mut self, view: &ClusterView<'_>, openings: &[Demand]) -> Ahead {
-        view.next_within(&mut self.surveyed, openings).into()
+    fn look_from_here(&mut self) {
+        self.ahead = self.cursor;
     }
+
+    fn survey(&mut self, view: &ClusterView<'_>, openings: &[Demand]) -> Ahead {
+        let found = view.next_within(&mut self.surveyed, openings);
+        self.is_ahead = key(view, found).or(self.is_ahead);
+        found.into()
+    }
+}
+
+fn key(view: &ClusterView<'_>, task: Option<TaskId>) -> Option<(Time, TaskId)> {
+    let task = view.task(task?)?;
+    Some((task.eligible(), task.id()))
 }

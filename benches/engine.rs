@@ -160,6 +160,7 @@ fn arguments() -> Arguments {
             "--test" => (parsed.tasks, parsed.rounds) = (1_000, 1),
             "--tasks" => parsed.tasks = number(words.next()),
             "--rounds" => parsed.rounds = u32::try_from(number(words.next())).expect("few rounds"),
+            _ if word.starts_with("--") => panic!("{word}: no such option; the top of this file lists them"),
             _ => parsed.filter = word,
         }
     }
@@ -187,6 +188,10 @@ fn main() {
         cases.push(case("easy, KTH-SP2, all metrics", kth.tasks, Box::new(|| with_metrics(kth, "easy"))));
     }
     cases.retain(|case| case.name.contains(&filter));
+    if cases.is_empty() {
+        println!("no case has {filter:?} in its name");
+        return;
+    }
     for _ in 0..rounds {
         for case in &mut cases {
             let spent = cpu_seconds(|| (case.run)());

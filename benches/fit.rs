@@ -120,6 +120,7 @@ fn arguments() -> Arguments {
             "--test" => parsed.test = true,
             "--most" => parsed.most = u64::from(number()),
             "--rounds" => parsed.rounds = number(),
+            _ if word.starts_with("--") => panic!("{word}: no such option; the top of this file lists them"),
             _ => parsed.filter = word,
         }
     }

@@ -193,6 +193,7 @@ fn arguments() -> Arguments {
             "--test" => (parsed.rows, parsed.rounds) = (1_000, 1),
             "--rows" => parsed.rows = number(words.next()),
             "--rounds" => parsed.rounds = u32::try_from(number(words.next())).expect("few rounds"),
+            _ if word.starts_with("--") => panic!("{word}: no such option; the top of this file lists them"),
             _ => parsed.filter = word,
         }
     }

@@ -151,6 +151,7 @@ fn arguments() -> Arguments {
             "--most" => parsed.most = u64::from(number()),
             "--workers" => parsed.workers = u64::from(number()),
             "--seconds" => parsed.seconds = f64::from(number()),
+            _ if word.starts_with("--") => panic!("{word}: no such option; the top of this file lists them"),
             _ => parsed.filters.push(word),
         }
     }

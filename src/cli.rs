@@ -361,7 +361,7 @@ pub(crate) struct GenerateArgs {
     /// One of the presets (`cloudai generate --help` lists them)
     pub(crate) preset: String,
     /// How many tasks
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..i64::from(u32::MAX)))]
     pub(crate) tasks: u32,
     /// How many workers
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..))]
@@ -408,12 +408,12 @@ pub(crate) enum ImportCommand {
         /// Arrivals as in the trace, or inflated: one a second until GPU demand reaches the target
         #[arg(long, value_enum, default_value_t = ArrivalsArg::Trace)]
         arrivals: ArrivalsArg,
-        /// With inflate: GPU demand to reach, as a multiple of the capacity
-        #[arg(long, value_name = "FACTOR", default_value_t = 1.3)]
-        target: f64,
-        /// With inflate: seed of the shuffle and the draws
-        #[arg(long, value_name = "S", default_value_t = 1)]
-        seed: u64,
+        /// With inflate: GPU demand to reach, as a multiple of the capacity [default: 1.3]
+        #[arg(long, value_name = "FACTOR")]
+        target: Option<f64>,
+        /// With inflate: seed of the shuffle and the draws [default: 1]
+        #[arg(long, value_name = "S")]
+        seed: Option<u64>,
         /// The folder to make
         #[arg(long, short, value_name = "DIR")]
         out: PathBuf,

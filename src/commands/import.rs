@@ -11,20 +11,32 @@ use crate::failure::{Usage, tell};
 /// GPU demand is inflated to at most so many times the capacity: far beyond any question to a cluster, and still in memory.
 const MOST_TARGET: f64 = 100.0;
 
+/// What inflation takes if it is not told, as `cloudai import openb --help` says.
+const DEFAULT_TARGET: f64 = 1.3;
+const DEFAULT_SEED: u64 = 1;
+
 pub(super) fn run(command: &ImportCommand) -> Result<()> {
     match command {
         ImportCommand::Swf { log, processors, out } => summarise(&swf::import(log, *processors, out)?, out),
         ImportCommand::Openb { nodes, pods, arrivals, target, seed, out } => {
             let arrivals = match arrivals {
-                ArrivalsArg::Trace => openb::Arrivals::Trace,
-                ArrivalsArg::Inflate if *target > 0.0 && *target <= MOST_TARGET => {
-                    openb::Arrivals::Inflate { target: *target, seed: *seed }
+                ArrivalsArg::Trace => {
+                    let idle = target.map(|_| "--target").or(seed.map(|_| "--seed"));
+                    if let Some(option) = idle {
+                        let text = format!("{option} has no effect on the trace's own arrivals: expected --arrivals inflate beside it");
+                        return Err(Usage(text).into());
+                    }
+                    openb::Arrivals::Trace
                 }
                 ArrivalsArg::Inflate => {
-                    return Err(Usage(format!(
-                        "--target {target}: expected a number above 0 and at most {MOST_TARGET}, such as 1.3"
-                    ))
-                    .into());
+                    let (target, seed) = (target.unwrap_or(DEFAULT_TARGET), seed.unwrap_or(DEFAULT_SEED));
+                    if !(target > 0.0 && target <= MOST_TARGET) {
+                        let text = format!(
+                            "--target {target}: expected a number above 0 and at most {MOST_TARGET}, such as 1.3"
+                        );
+                        return Err(Usage(text).into());
+                    }
+                    openb::Arrivals::Inflate { target, seed }
                 }
             };
             summarise(&openb::import(nodes, pods, arrivals, out)?, out);

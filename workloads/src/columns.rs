@@ -94,7 +94,7 @@ pub(crate) mod workers {
         required("total_storage", "a number of GB, 0 or more"),
         required("total_gpu", "a whole number of GPUs from 0 to 64"),
         optional("gpu_model", "the name of one GPU model"),
-        optional("speed", "a number above 0 and below 4295"),
+        optional("speed", "a number above 0 and at most 4294.967295"),
         optional("labels", "k=v pairs with ; between them, each key once"),
     ];
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cloudai_schedulers::{Registry, StrategySpec};
-use cloudai_workloads::Settings;
+use cloudai_workloads::{SettingError, Settings};
 use cloudai_workloads::generate::Preset;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -118,7 +118,7 @@ impl Parser<'_, '_> {
                 axes.workers = Some(counts);
             }
             "loads" => {
-                axes.loads = self.numbers(key, value, "numbers above 0 with at most six decimals");
+                axes.loads = self.numbers(key, value, "numbers from 0.000001 to 4294 with at most six decimals");
                 let mut seen = std::collections::HashSet::new();
                 if let Some(twice) = axes.loads.iter().find(|&&load| !seen.insert(load)) {
                     let scalar = Scalar { text: twice.to_string(), at: value.span().start };
@@ -133,6 +133,9 @@ impl Parser<'_, '_> {
                     // A setting in seconds is read by the same rule.
                     match settings.set("mtbf_s", &scalar.text) {
                         Ok(()) => axes.shake_width = settings.mtbf,
+                        Err(SettingError::BadValue { expected, .. }) => {
+                            self.reader.wrong(key, &scalar, &expected);
+                        }
                         Err(_) => self.reader.wrong(key, &scalar, "expected seconds, 0 or more"),
                     }
                 }

@@ -170,6 +170,7 @@ pub(super) fn shaking(analysis: &Analysis) -> Text {
     let after = [
         "seed",
         "baseline_mean",
+        "baseline_original",
         "original",
         "copies",
         "kept",
@@ -191,6 +192,7 @@ pub(super) fn shaking(analysis: &Analysis) -> Text {
             fields.extend([
                 row.seed.clone(),
                 number(row.baseline),
+                optional(row.baseline_original),
                 optional(shaken.original),
                 shaken.copies.to_string(),
                 shaken.kept.to_string(),

@@ -318,8 +318,8 @@ mod tests {
     #[test]
     fn copies_are_averaged_and_show_what_a_difference_is_worth() {
         let mut cells = Vec::new();
-        for (copy, ai) in [("0", 5.0), ("1", 12.0), ("2", 11.0), ("3", 8.0)] {
-            cells.push((["s", "1", copy, "1", "fcfs"], Some(10.0)));
+        for (copy, fcfs, ai) in [("0", 7.0, 2.0), ("1", 11.0, 13.0), ("2", 11.0, 12.0), ("3", 11.0, 9.0)] {
+            cells.push((["s", "1", copy, "1", "fcfs"], Some(fcfs)));
             cells.push((["s", "1", copy, "1", "ai"], Some(ai)));
         }
         let analysis = analysed(&table(&cells));
@@ -329,6 +329,7 @@ mod tests {
         let shaken = &findings.shaking[0];
         assert_eq!((shaken.seed.as_str(), shaken.strategy), ("1", 1));
         assert_eq!((shaken.shaken.original, shaken.shaken.kept, shaken.shaken.copies), (Some(-5.0), 1, 3));
+        assert_eq!((shaken.baseline, shaken.baseline_original), (11.0, Some(7.0)));
     }
 
     #[test]

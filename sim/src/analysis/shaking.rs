@@ -15,6 +15,9 @@ pub struct ShakenDifference {
     pub seed: String,
     /// The baseline's mean over the copies.
     pub baseline: f64,
+    /// The baseline's value on the workload as it is, which can lie far from that mean; `None` if one of the two strategies
+    /// has no value there.
+    pub baseline_original: Option<f64>,
     /// The differences.
     pub shaken: Shaken,
 }
@@ -34,8 +37,14 @@ pub(super) fn all(cells: &Cells<'_>, baseline: usize, metric: usize) -> Vec<Shak
             let original = of(true).next();
             let baseline = mean(&copies.iter().map(|pair| pair.1).collect::<Vec<_>>());
             if let (Some(shaken), Some(baseline)) = (Shaken::new(original, &copies), baseline) {
-                let seed = cells.seed_name(key.1);
-                all.push(ShakenDifference { strategy, condition: key.0, seed, baseline, shaken });
+                all.push(ShakenDifference {
+                    strategy,
+                    condition: key.0,
+                    seed: cells.seed_name(key.1),
+                    baseline,
+                    baseline_original: original.map(|pair| pair.1),
+                    shaken,
+                });
             }
         }
     }

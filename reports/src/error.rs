@@ -24,6 +24,14 @@ pub enum ReportError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A picture of an earlier report could not be removed.
+    #[error("cannot remove {}: {source}", path.display())]
+    Remove {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// There is no report in the folder.
     #[error("{} holds no report: expected report.json in it, as `cloudai simulate --out` leaves it, or results.csv, as `cloudai sweep --out` does", dir.display())]
     NoReport {

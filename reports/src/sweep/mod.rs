@@ -17,6 +17,7 @@ mod files;
 mod page;
 mod plots;
 pub(crate) mod scale;
+mod stale;
 mod stored;
 mod terminal;
 mod words;
@@ -91,11 +92,12 @@ pub fn default_objectives(table: &Table) -> Vec<&'static str> {
 }
 
 /// Writes a report with what [`Report::analyse`] has found into `dir`, which must exist; files that are there
-/// are replaced, others left alone. Without plots, those that were there stay.
+/// are replaced, others left alone; but pictures that an earlier report left there and this one does not have are removed,
+/// all of them without plots: beside tables of another experiment they would mislead.
 ///
 /// # Errors
 ///
-/// If a file cannot be written.
+/// If a file cannot be written, or such a picture not be removed.
 pub fn write(report: &Report, analysis: &Analysis, dir: &Path, options: &Options) -> Result<(), ReportError> {
     let put = |name: &str, text: String| {
         let path = dir.join(name);
@@ -112,6 +114,7 @@ pub fn write(report: &Report, analysis: &Analysis, dir: &Path, options: &Options
     }
     let drawn =
         if options.plots { plots::write(&report.table, analysis, dir)? } else { plots::Drawn::default() };
+    stale::remove(dir, &report.table.metrics, &drawn)?;
     put("index.html", page::page(report, analysis, &drawn))
 }
 

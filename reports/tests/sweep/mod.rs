@@ -70,6 +70,34 @@ fn the_files_of_a_sweep() {
 }
 
 #[test]
+fn pictures_of_an_earlier_experiment_go_and_nothing_else_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let put = |report: &Report, plots: bool| {
+        write(report, &report.analyse(), dir.path(), &Options::default().with_plots(plots)).unwrap();
+    };
+    put(&made_up::shaken(), true);
+    assert!(files(dir.path()).contains_key("shaking_mean_wait_s.svg"));
+    let foreign = ["shaking_hands.png", "differences_mean_wait_s.txt", "makespan.svg", "results.csv"];
+    for name in foreign {
+        std::fs::write(dir.path().join(name), "mine").unwrap();
+    }
+    std::fs::write(dir.path().join("gpu_allocation_openb.png"), "of a third experiment").unwrap();
+    std::fs::create_dir(dir.path().join("shaking_gap_to_bound.svg")).unwrap();
+
+    let beside = |plots: bool| {
+        let mut all = rendered(&made_up::one(), plots);
+        all.extend(foreign.map(|name| (name.to_owned(), b"mine".to_vec())));
+        all
+    };
+    // One run a strategy: neither shaking nor loads are left.
+    put(&made_up::one(), true);
+    assert!(files(dir.path()) == beside(true));
+    put(&made_up::one(), false);
+    assert!(files(dir.path()) == beside(false));
+    assert!(dir.path().join("shaking_gap_to_bound.svg").is_dir());
+}
+
+#[test]
 fn summaries_and_differences_as_csv() {
     let files = rendered(&made_up::loads(), false);
     let summary = rows(&files, "summary.csv");

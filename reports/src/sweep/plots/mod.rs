@@ -32,6 +32,15 @@ pub(super) struct Drawn {
     pub(super) gpu: Vec<(String, [Plot; 2])>,
 }
 
+impl Drawn {
+    /// The names of the pictures' files, without extension.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let of_objectives = self.objectives.iter().flat_map(|plots| plots.shown.iter().chain(&plots.folded));
+        let of_gpu = self.gpu.iter().flat_map(|(_, plots)| plots);
+        of_objectives.chain(self.shaking.iter().flatten()).chain(of_gpu).map(|plot| plot.name.as_str())
+    }
+}
+
 /// The plots of one objective.
 #[derive(Debug, Default)]
 pub(super) struct Plots {
@@ -119,5 +128,10 @@ impl Job<'_> {
 
 /// A name as part of a file's name.
 fn safe(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
+    name.chars().map(|c| if is_safe(c) { c } else { '_' }).collect()
+}
+
+/// Whether a name of a file keeps this character.
+pub(super) fn is_safe(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.".contains(c)
 }

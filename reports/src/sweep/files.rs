@@ -101,7 +101,7 @@ pub(super) fn differences(analysis: &Analysis) -> Text {
     let baseline = analysis.baseline.map(|index| analysis.strategies[index].clone()).unwrap_or_default();
     for difference in &analysis.differences {
         let paired = &difference.paired;
-        let [low, high, note] = ends(paired.interval);
+        let [low, high, _] = ends(paired.interval);
         let [relative_low, relative_high, _] = ends(paired.relative_interval);
         let strategy = analysis.strategies[difference.strategy].clone();
         let mut row = vec![difference.metric.clone(), strategy, baseline.clone()];
@@ -122,7 +122,7 @@ pub(super) fn differences(analysis: &Analysis) -> Text {
             p(difference.adjusted_p),
             p(paired.least_p),
             difference.incomplete.to_string(),
-            note,
+            words::missing(paired),
         ]);
         writer.write_record(row)?;
     }

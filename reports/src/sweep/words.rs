@@ -1,7 +1,7 @@
 //! What an analysis says, in sentences; page and terminal share them.
 
 use cloudai_sim::analysis::{Analysis, Difference, Findings};
-use cloudai_sim::statistics::{Interval, LEAST_VALUES};
+use cloudai_sim::statistics::{Interval, LEAST_VALUES, Paired};
 
 use super::scale::{Scale, label, p_value, percent};
 use crate::catalogue::Verdict;
@@ -19,6 +19,20 @@ pub(super) fn no_interval(interval: Interval) -> &'static str {
         Interval::Identical => "identical values",
         _ => "",
     }
+}
+
+/// What is missing of a difference, and why: its interval, itself in relation to the baseline, or the interval of that.
+pub(super) fn missing(paired: &Paired) -> String {
+    let relative = match paired.relative_interval {
+        _ if paired.relative.is_none() => "no relative difference: the baseline's mean is 0",
+        // Pairs that are too few or the same have neither interval, for one reason.
+        _ if paired.interval.ends().is_none() => "",
+        Interval::TooFew => "no relative interval: no resample has a finite ratio",
+        Interval::Identical => "no relative interval: both of its ends are the same ratio",
+        _ => "",
+    };
+    let parts = [no_interval(paired.interval), relative];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// How a strategy stands against the baseline: better or worse only where that is significant.
@@ -187,4 +201,31 @@ pub(super) fn shaken(analysis: &Analysis) -> Option<String> {
             counted(all as u64, "difference")
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cloudai_sim::statistics::Bootstrap;
+
+    #[test]
+    fn whatever_a_difference_lacks_has_its_reason() {
+        let of = |pairs: &[(f64, f64)]| {
+            let paired = Paired::new(pairs, &Bootstrap::default()).unwrap();
+            let lacks = paired.interval.ends().is_none() || paired.relative_interval.ends().is_none();
+            let note = missing(&paired);
+            assert_eq!(lacks, !note.is_empty(), "{note}");
+            note
+        };
+        let same_ratio = "no relative interval: both of its ends are the same ratio";
+        // Five ties at 0: each resample has the sixth pair's ratio, or none.
+        assert_eq!(of(&[(0.0, 0.0), (0.0, 0.0), (3.0, 4.0), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)]), same_ratio);
+        assert_eq!(of(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0].map(|base| (base / 2.0, base))), same_ratio);
+        let by_nothing = "no relative difference: the baseline's mean is 0";
+        assert_eq!(of(&[0.0, 0.0, 3.0, 0.0, 1.0, 0.0].map(|own| (own, 0.0))), by_nothing);
+        assert_eq!(of(&[(0.0, 0.0); 6]), format!("identical values; {by_nothing}"));
+        assert_eq!(of(&[(0.0, 1.0); 6]), "identical values");
+        assert_eq!(of(&[(0.0, 1.0), (2.0, 5.0)]), "too few values for an interval");
+        assert_eq!(of(&[(0.0, 1.0), (2.0, 5.0), (1.0, 1.0), (4.0, 2.0), (3.0, 7.0)]), "");
+    }
 }

@@ -139,15 +139,17 @@ fn difference(out: &mut String, analysis: &Analysis, findings: &Findings, strate
     };
     let paired = &difference.paired;
     let scale = words::scale(findings);
-    let (text, ends) = match paired.relative {
-        Some(relative) => (
-            percent(relative),
-            paired
-                .relative_interval
-                .ends()
-                .map(|(low, high)| format!("[{}, {}]", percent(low), percent(high))),
-        ),
-        None => (scale.with_unit(paired.difference), paired.interval.ends().map(|ends| scale.interval(ends))),
+    // The interval is that of what is shown, and so is the reason for there being none.
+    let (text, interval, ends) = match paired.relative {
+        Some(relative) => {
+            let ends = paired.relative_interval.ends();
+            let ends = ends.map(|(low, high)| format!("[{}, {}]", percent(low), percent(high)));
+            (percent(relative), paired.relative_interval, ends)
+        }
+        None => {
+            let ends = paired.interval.ends().map(|ends| scale.interval(ends));
+            (scale.with_unit(paired.difference), paired.interval, ends)
+        }
     };
     let text = match words::verdict(analysis, difference, findings.objective.lower_is_better) {
         Verdict::Same => "same".to_owned(),
@@ -157,7 +159,7 @@ fn difference(out: &mut String, analysis: &Analysis, findings: &Findings, strate
         }
         Verdict::Open => signed(&text),
     };
-    let ends = ends.map_or_else(|| reason(paired.n, paired.interval), |ends| signed(&ends));
+    let ends = ends.map_or_else(|| reason(paired.n, interval), |ends| signed(&ends));
     out.push_str(&format!(
         "<td>{text}</td><td>{ends}</td><td>{}</td><td>{} of {}</td>",
         if paired.n > 1 { escaped(&p_value(difference.adjusted_p)) } else { "–".to_owned() },

@@ -23,7 +23,9 @@ pub(super) fn run(command: &ImportCommand) -> Result<()> {
                 ArrivalsArg::Trace => {
                     let idle = target.map(|_| "--target").or(seed.map(|_| "--seed"));
                     if let Some(option) = idle {
-                        let text = format!("{option} has no effect on the trace's own arrivals: expected --arrivals inflate beside it");
+                        let text = format!(
+                            "{option} has no effect on the trace's own arrivals: expected --arrivals inflate beside it"
+                        );
                         return Err(Usage(text).into());
                     }
                     openb::Arrivals::Trace

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use cloudai_schedulers::{Registry, StrategySpec};
-use cloudai_workloads::{SettingError, Settings};
 use cloudai_workloads::generate::Preset;
+use cloudai_workloads::{SettingError, Settings};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -118,7 +118,8 @@ impl Parser<'_, '_> {
                 axes.workers = Some(counts);
             }
             "loads" => {
-                axes.loads = self.numbers(key, value, "numbers from 0.000001 to 4294 with at most six decimals");
+                axes.loads =
+                    self.numbers(key, value, "numbers from 0.000001 to 4294 with at most six decimals");
                 let mut seen = std::collections::HashSet::new();
                 if let Some(twice) = axes.loads.iter().find(|&&load| !seen.insert(load)) {
                     let scalar = Scalar { text: twice.to_string(), at: value.span().start };

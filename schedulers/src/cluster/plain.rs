@@ -33,12 +33,12 @@ impl Cluster {
     pub(crate) fn assign_first_fit(&mut self, task: TaskId) -> Option<bool> {
         let request = self.plainly_queued(task)?;
         let Some(worker) = self.rooms.next(0, &request) else { return Some(false) };
-        let host = &self.workers[worker];
+        let worker = WorkerId(u32::try_from(worker).ok()?);
         // The tree knows amounts up to some size only.
-        if host.state != WorkerState::Active || !host.room.holds(&request) {
+        if !self.has_room(worker, &request) {
             return None;
         }
-        self.start_plain(task, WorkerId(u32::try_from(worker).ok()?), &request);
+        self.start_plain(task, worker, &request);
         Some(true)
     }
 
@@ -55,12 +55,18 @@ impl Cluster {
     #[inline(always)]
     pub(super) fn assign_plain(&mut self, task: TaskId, worker: WorkerId) -> bool {
         let Some(request) = self.plainly_queued(task) else { return false };
-        let host = self.workers.get(worker.index());
-        if host.is_none_or(|host| host.state != WorkerState::Active || !host.room.holds(&request)) {
+        if !self.has_room(worker, &request) {
             return false;
         }
         self.start_plain(task, worker, &request);
         true
+    }
+
+    /// True if `worker` takes work and has room for this.
+    #[inline(always)]
+    fn has_room(&self, worker: WorkerId, request: &Request) -> bool {
+        let host = self.workers.get(worker.index());
+        host.is_some_and(|host| host.state == WorkerState::Active && host.room.holds(request))
     }
 
     /// What a plain task that waits in the queue of a plain cluster asks for.

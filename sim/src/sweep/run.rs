@@ -23,6 +23,9 @@ use crate::error::SimError;
 /// Memory for workloads and runs unless the experiment says otherwise, in MiB.
 pub const MEMORY_MIB: u64 = 4096;
 
+/// So many cells are looked at for one that can begin at once.
+const NEAR: usize = 64;
+
 /// How a sweep is run. The default is one run at a time.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -235,7 +238,7 @@ struct Run<'a> {
     failed: AtomicBool,
 }
 
-/// Hands out cells in order, as memory allows.
+/// Hands out cells in order, as memory allows, and so that no thread waits for what another one prepares.
 struct Desk {
     /// Numbers of cells, the next one last.
     waiting: Vec<usize>,
@@ -281,6 +284,14 @@ impl Desk {
         let waiting = cells.iter().rev().copied().collect();
         Self { waiting, workloads: HashMap::new(), of_workload, of_scenario, running: 0, used: 0, limit }
     }
+
+    /// Where the first cell stands that need not wait until another thread has prepared its workload, if one is near.
+    fn ahead(&self, plan: &Plan) -> Option<usize> {
+        let is_prepared =
+            |workload| self.workloads.get(&workload).is_none_or(|slot| slot.ready.get().is_some());
+        let near = self.waiting.len().saturating_sub(NEAR)..self.waiting.len();
+        near.rev().find(|&at| is_prepared(plan.cells[self.waiting[at]].workload))
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -318,24 +329,32 @@ impl Run<'_> {
                 lock(&self.records).error.get_or_insert(SweepError::Run(SimError::Interrupted));
                 return None;
             }
-            let &cell = desk.waiting.last()?;
-            let workload = self.plan.cells[cell].workload;
-            let known = desk.workloads.get(&workload).map(|slot| slot.estimate);
-            let estimate =
-                known.unwrap_or_else(|| self.plan.estimate(&self.plan.workloads[workload], desk.limit));
-            let asked = estimate.run + if known.is_some() { 0 } else { estimate.held };
-            if desk.running == 0 || desk.used + asked <= desk.limit {
-                desk.waiting.pop();
-                desk.used += asked;
-                desk.running += 1;
-                let slot = desk
-                    .workloads
-                    .entry(workload)
-                    .or_insert_with(|| Slot { ready: Ready::default(), estimate });
-                return Some(Job { cell, ready: Arc::clone(&slot.ready), estimate });
+            let next = desk.waiting.len().checked_sub(1)?;
+            let job = desk.ahead(self.plan).and_then(|at| self.take(&mut desk, at));
+            if let Some(job) = job.or_else(|| self.take(&mut desk, next)) {
+                return Some(job);
             }
             desk = self.freed.wait(desk).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Takes the cell at `at` of those that wait, if there is memory for it.
+    fn take(&self, desk: &mut Desk, at: usize) -> Option<Job> {
+        let cell = desk.waiting[at];
+        let workload = self.plan.cells[cell].workload;
+        let known = desk.workloads.get(&workload).map(|slot| slot.estimate);
+        let estimate =
+            known.unwrap_or_else(|| self.plan.estimate(&self.plan.workloads[workload], desk.limit));
+        let asked = estimate.run + if known.is_some() { 0 } else { estimate.held };
+        if desk.running > 0 && desk.used + asked > desk.limit {
+            return None;
+        }
+        desk.waiting.remove(at);
+        desk.used += asked;
+        desk.running += 1;
+        let slot =
+            desk.workloads.entry(workload).or_insert_with(|| Slot { ready: Ready::default(), estimate });
+        Some(Job { cell, ready: Arc::clone(&slot.ready), estimate })
     }
 
     fn run(&self, cell: &Cell, job: &Job) -> Result<Ran, SweepError> {
@@ -417,6 +436,27 @@ mod tests {
         tasks = 20
         workers = 2
     ";
+
+    /// While a thread prepares a workload, others begin with the next one; of a prepared one they take what comes first.
+    #[test]
+    fn nobody_waits_for_a_workload_that_is_being_prepared() {
+        let (registry, file) = (Registry::builtin(), Path::new("e.toml"));
+        let plan = Plan::new(Design::parse(EXPERIMENT, file, &registry).unwrap(), file, &registry).unwrap();
+        let cells: Vec<usize> = (0..plan.cells.len()).collect();
+        let mut desk = Desk::new(&plan, &cells, u64::MAX);
+        let workload = |desk: &Desk, at: usize| plan.cells[desk.waiting[at]].workload;
+        let next = desk.waiting.len() - 1;
+        assert_eq!(desk.ahead(&plan), Some(next));
+        let first = workload(&desk, next);
+        let estimate = plan.estimate(&plan.workloads[first], u64::MAX);
+        desk.workloads.insert(first, Slot { ready: Ready::default(), estimate });
+        let ahead = desk.ahead(&plan).unwrap();
+        assert_ne!(workload(&desk, ahead), first);
+        assert!((ahead + 1..=next).all(|at| workload(&desk, at) == first));
+        let prepared = plan.prepare(&plan.workloads[first], estimate.streams);
+        assert!(desk.workloads[&first].ready.set(prepared).is_ok());
+        assert_eq!(desk.ahead(&plan), Some(next));
+    }
 
     /// Whatever a kill has left of the journal, the rest comes to the same table, and each cell stands in the journal once.
     #[test]

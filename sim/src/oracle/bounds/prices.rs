@@ -150,7 +150,7 @@ impl Relaxation<'_> {
             }
             let scale = length * (target - value) as f64 / steepness;
             for (price, slope) in prices.iter_mut().zip(&direction) {
-                *price = (*price + (scale * slope) as i64).clamp(0, DEAREST);
+                *price = price.saturating_add((scale * slope) as i64).clamp(0, DEAREST);
             }
         }
         u128::try_from((best + COST - 1) / COST).unwrap_or(0)

@@ -35,33 +35,24 @@ impl Room {
     }
 }
 
-/// A room or a request in 16 bytes: cpu in milli-cores and memory in MiB in one word, storage in MiB and GPU in milli-GPU in the
-/// other. A field is one more than the amount, 0 where there is no worker, so that not even a request of nothing fits there.
-/// Amounts beyond 31 bits are cut, so that what fits is never kept out, and what is let through has to be looked at where
-/// amounts are that large.
+/// A room or a request in one register of 16 bytes: cpu in milli-cores, memory in MiB, storage in MiB, GPU in milli-GPU. A
+/// number is one more than the amount, 0 where there is no worker, so that not even a request of nothing fits there. Amounts
+/// beyond 31 bits are cut, so that what fits is never kept out, and what is let through has to be looked at where amounts are
+/// that large.
 ///
 /// Of GPU one number tells all: the milli-GPU of the whole devices that are free, or what the emptiest device has left if
 /// none is.
+///
+/// Signed numbers are what every processor compares four at a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Amounts {
-    cpu_memory: u64,
-    storage_gpu: u64,
-}
-
-/// The upper bit of both fields of a word, which amounts leave free: a subtraction takes it from the field that has less.
-const UPPER: u64 = 1 << 63 | 1 << 31;
-
-/// A field from here on was cut.
-const MOST: u64 = (1 << 31) - 1;
+#[repr(align(16))]
+struct Amounts([i32; 4]);
 
 impl Amounts {
     #[inline(always)]
     fn new(cpu_milli: u64, memory_mib: u64, storage_mib: u64, gpu_milli: u32) -> Self {
-        let field = |amount: u64| amount.min(MOST - 1) + 1;
-        Self {
-            cpu_memory: field(cpu_milli) << 32 | field(memory_mib),
-            storage_gpu: field(storage_mib) << 32 | field(u64::from(gpu_milli)),
-        }
+        let number = |amount: u64| amount.min(MOST - 1) as i32 + 1;
+        Self([number(cpu_milli), number(memory_mib), number(storage_mib), number(gpu_milli.into())])
     }
 
     #[inline(always)]
@@ -78,12 +69,15 @@ impl Amounts {
 
     /// The room, or more where amounts were cut.
     fn room(self) -> Room {
-        let amount = |field: u64| if field == MOST { u64::MAX } else { field.saturating_sub(1) };
-        let gpu_milli = u32::try_from(amount(self.storage_gpu & MOST)).unwrap_or(0);
+        let [cpu_milli, memory_mib, storage_mib, gpu_milli] = self.0.map(|number| {
+            let number = u64::from(number.unsigned_abs());
+            if number == MOST { u64::MAX } else { number.saturating_sub(1) }
+        });
+        let gpu_milli = u32::try_from(gpu_milli).unwrap_or(0);
         Room {
-            cpu_milli: amount(self.cpu_memory >> 32),
-            memory_mib: amount(self.cpu_memory & MOST),
-            storage_mib: amount(self.storage_gpu >> 32),
+            cpu_milli,
+            memory_mib,
+            storage_mib,
             free_gpus: gpu_milli / MILLI_PER_GPU,
             widest_gpu: gpu_milli.min(MILLI_PER_GPU),
         }
@@ -91,26 +85,19 @@ impl Amounts {
 
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        let most = |one: u64, other: u64| {
-            let not_less = ((one | UPPER) - other) & UPPER;
-            let fields = not_less - (not_less >> 31);
-            one & fields | other & !fields
-        };
-        Self {
-            cpu_memory: most(self.cpu_memory, other.cpu_memory),
-            storage_gpu: most(self.storage_gpu, other.storage_gpu),
-        }
+        Self(std::array::from_fn(|at| self.0[at].max(other.0[at])))
     }
 
     /// True if `request` fits.
     #[inline(always)]
     fn hold(self, request: Self) -> bool {
-        // Two at a time, and without branches.
-        let first = (self.cpu_memory | UPPER) - request.cpu_memory;
-        let second = (self.storage_gpu | UPPER) - request.storage_gpu;
-        first & second & UPPER == UPPER
+        // Without branches: all four at once.
+        (0..4).fold(true, |all, at| all & (request.0[at] <= self.0[at]))
     }
 }
+
+/// A number from here on was cut.
+const MOST: u64 = i32::MAX as u64;
 
 /// Four neighbours: a line of the cache.
 #[derive(Clone, Copy, Debug)]
@@ -124,14 +111,12 @@ impl Group {
         a.max(b).max(c.max(d))
     }
 
-    /// Replaces one, and returns the most of all then. What is at hand is not read back: that would have to wait until it is
-    /// written.
+    /// Replaces one, and returns the most of all then.
     #[inline(always)]
     fn replace(&mut self, at: usize, amounts: Amounts) -> Amounts {
-        let now = |other: usize| if other == at { amounts } else { self.0[other] };
-        let most = now(0).max(now(1)).max(now(2).max(now(3)));
+        let [a, b, c] = [1, 2, 3].map(|other| self.0[(at ^ other) & 3]);
         self.0[at & 3] = amounts;
-        most
+        amounts.max(a.max(b).max(c))
     }
 
     /// The first at or behind `from` that holds `request`.

@@ -216,6 +216,50 @@ pub enum Effect {
     WakeAt(Time),
 }
 
+/// What the driver has to do, in order.
+///
+/// Places are written over, not pushed to: pushing goes by a call that copies all of an effect from the stack, and has to wait
+/// until its few fields are there.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Effects {
+    places: Vec<Effect>,
+    /// Behind so many places there is what was done earlier.
+    len: usize,
+}
+
+impl Effects {
+    #[inline(always)]
+    pub(super) fn push(&mut self, effect: Effect) {
+        match self.places.get_mut(self.len) {
+            Some(place) => *place = effect,
+            None => self.push_new(effect),
+        }
+        self.len += 1;
+    }
+
+    #[cold]
+    fn push_new(&mut self, effect: Effect) {
+        self.places.push(effect);
+    }
+
+    #[inline]
+    pub(super) fn as_slice(&self) -> &[Effect] {
+        &self.places[..self.len]
+    }
+
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Moves all into `effects`.
+    #[inline]
+    pub(super) fn append_to(&mut self, effects: &mut Vec<Effect>) {
+        effects.extend(self.places.drain(..self.len));
+        self.len = 0;
+    }
+}
+
 /// What a strategy hears: something happened that was not its own accepted decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

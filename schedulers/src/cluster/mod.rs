@@ -167,7 +167,7 @@ pub struct Cluster {
     bound: usize,
     /// Assigned, running or stopping.
     holding: usize,
-    effects: Vec<Effect>,
+    effects: event::Effects,
     events: Vec<ClusterEvent>,
     pub(crate) rng: Pcg64,
 }
@@ -215,7 +215,7 @@ impl Cluster {
             blocked: 0,
             bound: 0,
             holding: 0,
-            effects: Vec::new(),
+            effects: event::Effects::default(),
             events: Vec::new(),
         };
         cluster.build_indexes();
@@ -298,7 +298,7 @@ impl Cluster {
     #[inline]
     #[must_use]
     pub fn effects(&self) -> &[Effect] {
-        &self.effects
+        self.effects.as_slice()
     }
 
     /// The driver has done all that there was to do.
@@ -310,11 +310,7 @@ impl Cluster {
     /// Moves what the driver has to do into `effects`, in order.
     #[inline]
     pub fn take_effects(&mut self, effects: &mut Vec<Effect>) {
-        if effects.is_empty() {
-            std::mem::swap(effects, &mut self.effects);
-        } else {
-            effects.append(&mut self.effects);
-        }
+        self.effects.append_to(effects);
     }
 
     /// Ends the instant: slots of tasks that have ended may be given to others from here on, and ids of ended

@@ -32,8 +32,7 @@ impl Texts {
 
 /// All names of a workload with their numbers.
 ///
-/// Number 0 is the user without a name, the family without user and image, and the constraint that
-/// allows every worker.
+/// Number 0 is the user and the image without a name, the family without both, and the constraint that allows every worker.
 #[derive(Debug)]
 pub(crate) struct Names {
     users: Texts,
@@ -87,7 +86,7 @@ pub(crate) trait Numbering {
     fn constraint(&mut self, text: &[u8], parse: impl FnOnce() -> Constraint) -> Option<ConstraintId>;
 }
 
-/// Number of an image.
+/// Number of an image; the default is that of the one without a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ImageId(u32);
 

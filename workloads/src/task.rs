@@ -54,8 +54,8 @@ impl Task {
 #[derive(Debug, Default)]
 pub(crate) struct TaskParser {
     constraint_text: Vec<u8>,
-    /// The image of the row before; `None` before the first.
-    image: (Vec<u8>, Option<ImageId>),
+    /// The image that was read last.
+    image: (Vec<u8>, ImageId),
     /// By user: the image and the family of its last task.
     families: Vec<Option<(ImageId, FamilyId)>>,
 }
@@ -83,7 +83,10 @@ impl TaskParser {
         spec.request = request(row);
         spec.replicas = replicas(row);
 
-        let user = names.user(row.cell(column::USER).unwrap_or_default(), || row.text(column::USER));
+        let user = match row.cell(column::USER) {
+            Some(name) => names.user(name, || row.text(column::USER)),
+            None => Some(UserId::default()),
+        };
         let family = user.and_then(|user| self.family(row, user, names));
         let constraint = self.constraint(row, names);
         if let (Some(user), Some(family), Some(constraint)) = (user, family, constraint) {
@@ -96,14 +99,14 @@ impl TaskParser {
 
     #[inline]
     fn family(&mut self, row: &mut Row<'_>, user: UserId, names: &mut impl Numbering) -> Option<FamilyId> {
-        let text = row.cell(column::IMAGE).unwrap_or_default();
-        let image = match self.image.1 {
-            Some(image) if self.image.0 == text => image,
-            _ => {
+        let image = match (row.cell(column::IMAGE), &self.image) {
+            (None, _) => ImageId::default(),
+            (Some(text), (last, image)) if last == text => *image,
+            (Some(text), _) => {
                 let image = names.image(text, || row.text(column::IMAGE))?;
                 self.image.0.clear();
                 self.image.0.extend_from_slice(text);
-                self.image.1 = Some(image);
+                self.image.1 = image;
                 image
             }
         };

@@ -227,7 +227,7 @@ fn check_worker(cluster: &Cluster, id: WorkerId, fresh: &WorkerRecord) -> Result
     if !cluster.rooms.agrees(id.index(), &worker.offered()) {
         return fail(format!("the index disagrees with {id}"));
     }
-    let key = (worker.room.cpu_milli, worker.room.memory_mib, id.0);
+    let key = crate::index::FullestKey::new(&worker.room, id.0);
     let open = worker.state == WorkerState::Active;
     if cluster.fullest.as_ref().is_some_and(|fullest| fullest.contains(key) != open) {
         return fail(format!("the best-fit index disagrees with {id}"));

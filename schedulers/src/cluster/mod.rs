@@ -50,7 +50,7 @@ pub(crate) use task::{AfterStop, NIL, TaskRecord, TaskTable};
 pub(crate) use worker::WorkerRecord;
 pub use worker::WorkerState;
 
-use crate::index::{FullestFirst, Indexes, LeastTree, RecentChanges, Room, RoomTree};
+use crate::index::{FullestFirst, FullestKey, Indexes, LeastTree, RecentChanges, Room, RoomTree};
 use crate::model::{
     Capacity, Checkpoints, Constraint, ConstraintId, Duration, MAX_GPUS_PER_WORKER, Request, TaskId, Time,
     WorkerId, WorkerSpec,
@@ -381,15 +381,15 @@ impl Cluster {
         self.fullest = self.config.indexes.best_fit.then_some(()).and_then(|()| {
             let workers = (0u32..).zip(&self.workers);
             let active = workers.filter(|(_, worker)| worker.state == WorkerState::Active);
-            let most = |of: fn(&Capacity) -> u64| {
-                self.workers.iter().map(|worker| of(&worker.capacity)).max().unwrap_or_default()
-            };
-            FullestFirst::build(
-                active.map(|(index, worker)| (worker.room.cpu_milli, worker.room.memory_mib, index)),
-                self.workers.len(),
-                most(|capacity| capacity.cpu_milli),
-                most(|capacity| capacity.memory_mib),
-            )
+            let keys = active.map(|(index, worker)| FullestKey::new(&worker.room, index));
+            let capacities = self.workers.iter().map(|worker| &worker.capacity);
+            let most = capacities.fold(Room::default(), |most, capacity| Room {
+                cpu_milli: most.cpu_milli.max(capacity.cpu_milli),
+                memory_mib: most.memory_mib.max(capacity.memory_mib),
+                free_gpus: most.free_gpus.max(capacity.gpus),
+                ..most
+            });
+            FullestFirst::build(keys, self.workers.len(), &most)
         });
         self.lists_running = self.config.indexes.expected_ends || self.config.indexes.running_tasks;
         self.list_all();
@@ -445,32 +445,33 @@ impl Cluster {
 
     /// Where a worker stands in the indexes that a strategy has asked for; nothing if it has asked for none.
     #[inline(always)]
-    fn key_in_indexes(&self, worker: WorkerId) -> Option<(WorkerState, u64, u64)> {
+    fn key_in_indexes(&self, worker: WorkerId) -> Option<(WorkerState, FullestKey)> {
         let record = self.indexed.then(|| &self.workers[worker.index()])?;
-        Some((record.state, record.room.cpu_milli, record.room.memory_mib))
+        Some((record.state, FullestKey::new(&record.room, worker.0)))
     }
 
     /// Brings every index up to date with a worker that has changed.
     #[inline(always)]
-    fn keep_in_step(&mut self, worker: WorkerId, before: Option<(WorkerState, u64, u64)>, offered: Room) {
+    fn keep_in_step(&mut self, worker: WorkerId, before: Option<(WorkerState, FullestKey)>, offered: Room) {
         self.rooms.update(worker.index(), &offered);
         if let Some(before) = before {
             self.note_change(worker, before);
         }
     }
 
-    /// Keeps the indexes that a strategy has asked for in step with a worker whose state, cpu and memory were `before`.
+    /// Keeps the indexes that a strategy has asked for in step with a worker whose state and room were `before`.
     #[inline(never)]
-    fn note_change(&mut self, worker: WorkerId, before: (WorkerState, u64, u64)) {
+    fn note_change(&mut self, worker: WorkerId, before: (WorkerState, FullestKey)) {
         if let Some(recent) = &mut self.recent {
             recent.note(worker.index());
         }
+        let Some(fullest) = &mut self.fullest else { return };
         let record = &self.workers[worker.index()];
-        let after = (record.state, record.room.cpu_milli, record.room.memory_mib);
-        let Some(fullest) = self.fullest.as_mut().filter(|_| before != after) else { return };
-        let key = |(state, cpu_milli, memory_mib)| {
-            (state == WorkerState::Active).then_some((cpu_milli, memory_mib, worker.0))
-        };
+        let after = (record.state, FullestKey::new(&record.room, worker.0));
+        if before == after {
+            return;
+        }
+        let key = |(state, key)| (state == WorkerState::Active).then_some(key);
         if let Some(before) = key(before) {
             fullest.remove(before);
         }

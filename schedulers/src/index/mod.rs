@@ -24,7 +24,7 @@ mod tree;
 mod waiting;
 
 pub use demand::Demand;
-pub(crate) use fullest::FullestFirst;
+pub(crate) use fullest::{FullestFirst, Key as FullestKey};
 pub(crate) use least::LeastTree;
 pub(crate) use recent::RecentChanges;
 pub(crate) use room::{Room, RoomTree};

@@ -11,8 +11,8 @@ const PATIENCE: usize = 32;
 
 /// Walks over the workers in order of (free cpu, free memory, index), passing over those that the task does not fit on.
 ///
-/// The order knows cpu and memory only. Where it leads past many workers in vain, as where few of them have GPUs or
-/// storage left, the tree of maxima may know that only few fit at all; then these are sorted. Looking there takes at most
+/// The order knows cpu and memory, and roughly GPU. Where it leads past many workers in vain, as where few of them have storage
+/// left, the tree of maxima may know that only few fit at all; then these are sorted. Looking there takes at most
 /// as long as what was looked at in vain, so that both together take twice the time of the quicker one.
 pub(super) struct FullestFit<'a> {
     view: ClusterView<'a>,
@@ -78,7 +78,7 @@ impl Iterator for FullestFit<'_> {
             return rest.next();
         }
         loop {
-            let (worker, behind) = self.index.next(self.from?, self.spec.request.memory_mib)?;
+            let (worker, behind) = self.index.next(self.from?, &self.spec.request)?;
             self.from = Some(behind);
             let worker = WorkerId(worker);
             if self.fits(worker, self.view.cluster.workers.get(worker.index())?) {

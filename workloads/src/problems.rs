@@ -112,6 +112,20 @@ impl Problems {
         }
     }
 
+    /// The same, with the names of files below `folder` as they are from there, however the way to `folder` is written.
+    #[must_use]
+    pub fn seen_from(mut self, folder: &Path) -> Self {
+        for file in &mut self.files {
+            let named = file.shown.iter_mut().map(|problem| &mut problem.file);
+            for path in named.chain([&mut file.file]) {
+                if let Ok(below) = path.strip_prefix(folder) {
+                    *path = below.to_path_buf();
+                }
+            }
+        }
+        self
+    }
+
     /// `Ok` if nothing is wrong.
     pub(crate) fn into_result(self) -> Result<(), Self> {
         if self.count() == 0 { Ok(()) } else { Err(self) }
@@ -238,6 +252,10 @@ mod tests {
         assert_eq!(problems.count(), 50);
         assert_eq!(problems.iter().count(), 20);
         assert!(problems.to_string().ends_with("\nt.csv: and 30 more problems"));
+        let mut far = FileProblems::new(Path::new("a/b/t.csv"));
+        (1..50).for_each(|line| far.line(line, "is wrong"));
+        let near = Problems::from(far).seen_from(Path::new("a"));
+        assert!(near.to_string().lines().all(|line| line.starts_with("b/t.csv:")));
         assert_eq!(problems.to_string().lines().count(), 21);
     }
 

@@ -9,7 +9,7 @@
 //!
 //! Gpu is coarse, and left out where it does not fit the 64 bits: who asks has to look whether the worker really suits.
 //!
-//! A level is a short sorted list as long as it has few workers. A long one whose workers all have the same cpu and memory
+//! A level is a short sorted list as long as it has few workers. A long one whose workers all have the same cpu, memory and gpu
 //! free, as where tasks ask for whole cores, is a bitset of workers; any other long one is a sorted set in blocks.
 
 use super::bits::Bits;
@@ -71,7 +71,7 @@ pub(crate) struct FullestFirst {
     /// By level, the most memory that any of its workers has free, or had since the level last was a short list; what is beyond
     /// 31 bits is cut.
     tops: Maxima,
-    /// The same of gpu.
+    /// The same of gpu, kept if keys have it.
     gpus: Maxima,
     levels: Vec<Level>,
     shape: Shape,

@@ -364,7 +364,11 @@ impl Run<'_> {
             let ready = job.ready.get_or_init(|| self.plan.prepare(workload, job.estimate.streams));
             match ready {
                 Ok(prepared) => prepared.run(self.plan, cell, self.registry, hooks),
-                Err(NotPrepared::Impossible(problems)) => Ok(Ran::Failed(problems.to_string())),
+                Err(NotPrepared::Impossible(problems)) => {
+                    // The table does not tell how the way to the experiment was written.
+                    let folder = self.plan.file.parent().unwrap_or(Path::new(""));
+                    Ok(Ran::Failed(problems.clone().seen_from(folder).to_string()))
+                }
                 Err(NotPrepared::Unreadable(problems)) => Err(Problems::clone(problems).into()),
             }
         };
@@ -456,6 +460,32 @@ mod tests {
         let prepared = plan.prepare(&plan.workloads[first], estimate.streams);
         assert!(desk.workloads[&first].ready.set(prepared).is_ok());
         assert_eq!(desk.ahead(&plan), Some(next));
+    }
+
+    /// Why a cell failed names the scenario's file as from the experiment's folder, however one came there.
+    #[test]
+    fn the_table_is_the_same_by_every_way_to_the_experiment() {
+        let folder = tempfile::tempdir().unwrap();
+        let scenario = folder.path().join("narrow");
+        std::fs::create_dir(&scenario).unwrap();
+        std::fs::write(scenario.join("tasks.csv"), "task_id,arrival_s,duration_s,cpu_cores\na,0,1,8\n")
+            .unwrap();
+        let workers = "worker_id,total_cpu,total_memory,total_storage,total_gpu\nw0,4,8,8,0\nw1,8,8,8,0\n";
+        std::fs::write(scenario.join("workers.csv"), workers).unwrap();
+        let experiment = "strategies = ['fcfs']\n[[scenarios]]\nfolder = 'narrow'\nworkers = [1, 2]\n";
+        let registry = Registry::builtin();
+        let table = |way: &Path, out: &str| {
+            let file = way.join("e.toml");
+            let plan =
+                Plan::new(Design::parse(experiment, &file, &registry).unwrap(), &file, &registry).unwrap();
+            let mut sweep = Sweep::open(&plan, &folder.path().join(out), None, false).unwrap();
+            sweep.run(&registry, &Options::default()).unwrap();
+            sweep.finish().unwrap().unwrap();
+            std::fs::read_to_string(folder.path().join(out).join("results.csv")).unwrap()
+        };
+        let (straight, around) = (table(folder.path(), "a"), table(&folder.path().join("narrow/.."), "b"));
+        assert_eq!(straight, around);
+        assert!(straight.contains("failed,\"narrow/tasks.csv: "), "{straight}");
     }
 
     /// Whatever a kill has left of the journal, the rest comes to the same table, and each cell stands in the journal once.

@@ -110,10 +110,15 @@ impl Table {
         // A carriage return before the line end is a blank, which cells are read without.
         let mut records = Records::new(source.open_lines(hashed)?);
         let mut problems = FileProblems::new(&source.path);
-        if !records.advance().map_err(|error| source.unreadable(None, &error))? {
-            let names: Vec<&str> = schema.iter().filter(|c| c.required).map(|c| c.name).collect();
-            problems.whole(format!("is empty; expected a header with at least {}", names.join(", ")));
-            return Err(problems.into());
+        loop {
+            if !records.advance().map_err(|error| source.unreadable(None, &error))? {
+                let names: Vec<&str> = schema.iter().filter(|c| c.required).map(|c| c.name).collect();
+                problems.whole(format!("is empty; expected a header with at least {}", names.join(", ")));
+                return Err(problems.into());
+            }
+            if !is_blank(records.record()) {
+                break;
+            }
         }
         let header = records.record();
         let layout = Layout::of(header, schema, unknown, &mut problems);
@@ -155,6 +160,9 @@ impl Table {
             }
             let (found, expected) = (self.records.record().len(), self.layout.width);
             if found == expected {
+                if self.records.record().is_open {
+                    left_open(self.records.record(), problems);
+                }
                 break;
             }
             wrong_width(self.records.record(), expected, problems);
@@ -163,11 +171,23 @@ impl Table {
     }
 }
 
+/// A line of nothing but blanks; the carriage return of a line end is one.
+fn is_blank(record: Record<'_>) -> bool {
+    record.len() == 1 && record.get(0).is_none_or(|cell| cell.trim_ascii().is_empty())
+}
+
+/// A row that ends with the file, since a quote in its last cell is not closed: it may have swallowed any number of rows.
+#[cold]
+fn left_open(record: Record<'_>, problems: &mut FileProblems) {
+    problems
+        .line(record.line, "has a quote that is left open up to the end of the file; expected a closing one");
+}
+
 /// A problem with a row that has another number of cells than the header, unless it is blank.
 #[cold]
 fn wrong_width(record: Record<'_>, expected: usize, problems: &mut FileProblems) {
     let found = record.len();
-    if found > 1 || record.get(0).is_some_and(|cell| !cell.trim_ascii().is_empty()) {
+    if !is_blank(record) {
         let hint = if record.is_open { "; is a quote left open?" } else { "" };
         let cells = if found == 1 { "cell" } else { "cells" };
         let message = format!("has {found} {cells}; expected {expected}, as in the header{hint}");

@@ -337,3 +337,38 @@ fn a_quote_left_open_is_named_where_its_row_begins() {
     assert!(error.contains("tasks.csv:2: has 1 cell; expected 4"), "{error}");
     assert!(error.contains("is a quote left open?"), "{error}");
 }
+
+/// In the last column it leaves as many cells as there have to be, and would swallow the rest of the file without a word.
+#[test]
+fn a_quote_left_open_in_the_last_column_is_an_error() {
+    let (tasks, workers) = (
+        "task_id,arrival_s,duration_s,user_id\n",
+        "worker_id,total_cpu,total_memory,total_storage,total_gpu\n",
+    );
+    for row in ["a,0,1,\"x\nb,0,1,y\n", "a,0,1,x\nb,0,1,\"", "a,0,1,\"x\"\"\n"] {
+        let found =
+            Scenario::check(&Location::text(format!("{tasks}{row}"), format!("{workers}w,4,4,4,0\n")));
+        let error = found.unwrap_err().to_string();
+        assert!(
+            error.contains("has a quote that is left open up to the end of the file; expected a closing one"),
+            "{error}"
+        );
+    }
+    let gpu_model =
+        "worker_id,total_cpu,total_memory,total_storage,total_gpu,gpu_model\nv,4,4,4,0,\"A\nw,4,4,4,0,B\n";
+    let error =
+        Scenario::check(&Location::text(format!("{tasks}a,0,1,\"x\"\n"), gpu_model)).unwrap_err().to_string();
+    assert!(error.contains("workers.csv:2: has a quote that is left open"), "{error}");
+}
+
+#[test]
+fn lines_of_blanks_before_the_header_are_skipped() {
+    let workers = "\r\n  \r\n\nworker_id,total_cpu,total_memory,total_storage,total_gpu\r\nw,4,4,4,0\r\n";
+    let tasks = |header: &str| format!("{header}task_id,arrival_s,duration_s\na,0,1\nb,0,x\n");
+    for blank in ["\n", "\r\n", "\u{feff}\r\n", " \t\n"] {
+        let error = Scenario::check(&Location::text(tasks(blank), workers)).unwrap_err().to_string();
+        assert!(error.starts_with("tasks.csv:4: duration_s: \"x\""), "{error}");
+    }
+    let error = Scenario::check(&Location::text(" \r\n", workers)).unwrap_err().to_string();
+    assert!(error.contains("tasks.csv: is empty"), "{error}");
+}

@@ -220,11 +220,18 @@ pub enum Effect {
 ///
 /// Places are written over, not pushed to: pushing goes by a call that copies all of an effect from the stack, and has to wait
 /// until its few fields are there.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Effects {
     places: Vec<Effect>,
     /// Behind so many places there is what was done earlier.
     len: usize,
+}
+
+/// Of what is to be done, and not of what was.
+impl Clone for Effects {
+    fn clone(&self) -> Self {
+        Self { places: self.as_slice().to_vec(), len: self.len }
+    }
 }
 
 impl Effects {

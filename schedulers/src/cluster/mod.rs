@@ -459,7 +459,7 @@ impl Cluster {
         }
     }
 
-    /// Keeps the indexes that a strategy has asked for in step with a worker whose state and room were `before`.
+    /// Keeps the indexes that a strategy has asked for in step with a worker whose state and key were `before`.
     #[inline(never)]
     fn note_change(&mut self, worker: WorkerId, before: (WorkerState, FullestKey)) {
         if let Some(recent) = &mut self.recent {

@@ -48,6 +48,9 @@ impl Room {
 #[repr(align(16))]
 struct Amounts([i32; 4]);
 
+/// A number from here on was cut.
+const MOST: u64 = i32::MAX as u64;
+
 impl Amounts {
     #[inline(always)]
     fn new(cpu_milli: u64, memory_mib: u64, storage_mib: u64, gpu_milli: u32) -> Self {
@@ -95,9 +98,6 @@ impl Amounts {
         (0..4).fold(true, |all, at| all & (request.0[at] <= self.0[at]))
     }
 }
-
-/// A number from here on was cut.
-const MOST: u64 = i32::MAX as u64;
 
 /// Four neighbours: a line of the cache.
 #[derive(Clone, Copy, Debug)]

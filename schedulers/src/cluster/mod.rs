@@ -81,8 +81,8 @@ pub struct ClusterConfig {
     pub indexes: Indexes,
     /// Whether to keep what happens for [`Cluster::notify`]. Default true.
     pub hears: bool,
-    /// A queue of more tasks than this is deep, and indexed if [`Indexes::deep_queue`] is asked for. Decisions do not depend
-    /// on it. Default 512.
+    /// A queue of more tasks than this is deep, and indexed if [`Indexes::deep_queue`] is asked for; of more workers than an
+    /// eighth of it, backfilling remembers more. Decisions do not depend on it. Default 512.
     pub deep_from: usize,
     /// Whether plain tasks take a short way through the core. Decisions do not depend on it. Default true.
     pub short_way: bool,

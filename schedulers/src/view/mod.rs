@@ -182,6 +182,11 @@ impl<'a> ClusterView<'a> {
         self.cluster.config().deep_from
     }
 
+    /// How many workers there may be until it pays to remember things of each.
+    pub(crate) const fn many_workers(&self) -> usize {
+        self.deep_from() / 8
+    }
+
     /// True if run times of single pairs of task and worker may be known, so that two workers of one speed need not be
     /// alike.
     #[must_use]

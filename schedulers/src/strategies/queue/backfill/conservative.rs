@@ -7,7 +7,7 @@ use super::search::Search;
 use super::window::Window;
 use super::{Backfilling, Pass};
 use crate::strategies::queue::order::Ahead;
-use crate::{ClusterView, Demand, Duration, Indexes, TaskId, Time};
+use crate::{ClusterView, Demand, Duration, Indexes, Request, TaskId, Time, WorkerId};
 
 /// Conservative backfilling (Mu'alem, Feitelson 2001, IEEE TPDS).
 ///
@@ -63,7 +63,7 @@ impl Backfilling for Conservative {
         self.plan.replay(pass, &mut self.forecast);
         let mut window = Window::default();
         self.go_on(pass, &mut window);
-        self.plan.release(window.reserved.into_values().flatten());
+        self.plan.release(&pass.view(), window.reserved.into_values().flatten());
         self.plan.finish(&pass.view(), &self.forecast);
     }
 }
@@ -71,9 +71,9 @@ impl Backfilling for Conservative {
 impl Conservative {
     /// Goes on behind the tasks that have had their turn, as long as somebody may start.
     fn go_on(&mut self, pass: &mut Pass<'_, '_>, window: &mut Window) {
-        let mut openings = Vec::new();
+        // What fits into no more than that is only found out where somebody looks as if he might start.
+        let mut openings = vec![pass.view().most_room()];
         pass.look_from_here();
-        self.open(&pass.view(), &mut openings);
         let mut ahead = pass.look_ahead(&openings);
         let mut likely = 0;
         loop {
@@ -90,7 +90,7 @@ impl Conservative {
             // Every task up to there has a reservation that comes first, if it can matter.
             let Some(task) = self.next(pass, window) else { return };
             if ahead == Ahead::Task(task) {
-                self.open(&pass.view(), &mut openings);
+                // There is less room now, but none where there was none.
                 ahead = pass.look_ahead(&openings);
             }
         }
@@ -99,17 +99,19 @@ impl Conservative {
     /// True if one replica of `task` has room on some worker from now to its end; `likely` is where to look first.
     fn may_start(&self, view: &ClusterView<'_>, task: TaskId, likely: &mut usize) -> bool {
         let profiles = &self.plan.profiles;
-        if let Some(seen) = view.task(task)
-            && seen.spec().replicas == 1
-            && let Some(on) = profiles.get(*likely)
-            && view.can_ever_hold(task, on.worker)
-            && view.ready_at(task, on.worker) <= view.now()
-            && on.fits_now(&seen.spec().request, self.forecast.length(view, task, on.worker).max(Time::TICK))
-        {
-            return true;
-        }
-        let found =
-            Search::of(view, task, profiles, &self.forecast).and_then(|search| search.fits_now(view.now()));
+        let fits = |at: usize, request: &Request| {
+            let on = &profiles[at];
+            on.fits_now(request, self.forecast.length(view, task, on.worker).max(Time::TICK))
+        };
+        let found = match view.task(task).map(|task| task.spec()) {
+            Some(spec) if spec.replicas == 1 => {
+                let now = view.feasible(task).map(WorkerId::index).filter(|&at| at < profiles.len());
+                let first = profiles.get(*likely).filter(|on| view.fits(task, on.worker)).map(|_| *likely);
+                first.into_iter().chain(now).find(|&at| fits(at, &spec.request))
+            }
+            _ => Search::of(view, task, profiles, &self.forecast)
+                .and_then(|search| search.fits_now(view.now())),
+        };
         *likely = found.unwrap_or(*likely);
         found.is_some()
     }
@@ -183,7 +185,7 @@ impl Conservative {
             return Place::Within;
         }
         let within = |&(at, length, ready): &(usize, Duration, Time)| {
-            profiles[at].earliest(&search.request, length, ready, window.cuts[at]).is_some()
+            profiles[at].earliest(&search.request, length, ready, ready, window.cuts[at]).is_some()
         };
         if search.able.iter().any(within) { Place::Unclear } else { Place::Beyond }
     }

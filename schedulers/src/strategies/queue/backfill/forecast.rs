@@ -47,11 +47,16 @@ impl Forecast {
     /// From an assignment of `task` now to its expected end on `worker`.
     #[inline]
     pub(super) fn length(&self, view: &ClusterView<'_>, task: TaskId, worker: WorkerId) -> Duration {
-        let run = match self {
-            Self::Estimates => view.expected_run(task, worker),
-            Self::Predictions(_) => view.run_on(task, worker, view.predicted_nominal(task)),
-        };
-        view.startup_latency().saturating_add(run)
+        view.startup_latency().saturating_add(view.run_on(task, worker, self.nominal(view, task)))
+    }
+
+    /// The nominal run time of `task`.
+    #[inline]
+    pub(super) fn nominal(&self, view: &ClusterView<'_>, task: TaskId) -> Duration {
+        match self {
+            Self::Estimates => view.expected_nominal(task),
+            Self::Predictions(_) => view.predicted_nominal(task),
+        }
     }
 
     /// A task that is expected to end by `end` if it is assigned on `worker` now is stated to run no longer than this at

@@ -4,17 +4,23 @@
 //! - [`easy`]: a reservation for the head of the queue; [`conservative`]: one for every waiting task
 //! - [`forecast`]: when what runs is expected to end; `profile`: what will be free on a worker then; `earliest`: which worker has
 //!   room first
-//! - `reservation`: what a task that waits is promised; `plan`: reservations that are kept from pass to pass; `search`: where
-//!   a task fits earliest; `window`: how far ahead a pass has to look
+//! - `reservation`: what a task that waits is promised; `plan`: reservations that are kept from pass to pass; `known`: what it
+//!   knows of a worker
+//! - `search`: where a task fits earliest; `wants`: what there is to know of it for that if it is plain; `floors`: before when tasks
+//!   like it are known not to fit
+//! - `window`: how far ahead a pass has to look
 
 pub mod conservative;
 mod earliest;
 pub mod easy;
+mod floors;
 pub mod forecast;
+mod known;
 mod plan;
 mod profile;
 mod reservation;
 mod search;
+mod wants;
 mod window;
 
 use super::order::{Ahead, QueueOrder};

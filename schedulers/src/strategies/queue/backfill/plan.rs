@@ -3,57 +3,21 @@
 use smallvec::SmallVec;
 
 use super::Pass;
+use super::floors::{Floors, reaching};
 use super::forecast::Forecast;
+use super::known::Known;
 use super::profile::Profile;
 use super::reservation::{Reservation, Span};
 use super::search::Search;
+use super::wants::Wants;
+use crate::strategies::queue::free::Free;
 use crate::strategies::queue::place::Limits;
-use crate::{ClusterView, Demand, Duration, Part, TaskId, TaskState, Time, WorkerState, WorkerView};
+use crate::{ClusterView, Demand, Duration, Part, TaskId, TaskState, Time, WorkerId};
 
-/// A pass that had enough reservations from the last one gives up one in so many of them.
+/// A pass that had enough reservations from the last one gives up one in so many of them; fewer where it takes long to make
+/// them again, on many workers.
 const SPARE_SHARE: usize = 4;
-
-/// What is known of a worker beside its profile.
-#[derive(Clone, Debug)]
-struct Known {
-    state: WorkerState,
-    /// What held resources at the end of the last pass, by (expected end, index).
-    held: Vec<(Time, TaskId)>,
-    /// Its profile has been built anew in this pass, up to the task whose turn it is; else it is as the last pass has left it,
-    /// with the reservations of all.
-    is_open: bool,
-    /// Around what the task whose turn it is finds free that was not free when its reservation was made. Its profile is open
-    /// then.
-    gained: Span,
-    /// The same of what was free and is not.
-    lost: Span,
-    /// What the next pass takes as lost.
-    to_lose: Span,
-    /// What its profile says of a task that has started is not what the cluster expects.
-    is_stale: bool,
-}
-
-impl Known {
-    fn of(view: &ClusterView<'_>, forecast: &Forecast, worker: WorkerView<'_>) -> Self {
-        Self {
-            state: worker.state(),
-            held: forecast.ends(view, worker.id()).collect(),
-            is_open: false,
-            gained: Span::EMPTY,
-            lost: Span::EMPTY,
-            to_lose: Span::EMPTY,
-            is_stale: false,
-        }
-    }
-
-    fn gain(&mut self, span: Span) {
-        self.gained = self.gained.around(span);
-    }
-
-    fn lose(&mut self, span: Span) {
-        self.lost = self.lost.around(span);
-    }
-}
+const SPARE_SHARE_OF_MANY: usize = 16;
 
 /// The reservations of a prefix of the queue, and what they leave free.
 ///
@@ -72,12 +36,17 @@ impl Known {
 pub(super) struct Plan {
     pub(super) profiles: Vec<Profile>,
     known: Vec<Known>,
+    floors: Floors,
+    /// For each search anew, by worker: no start lies before that.
+    bounds: Vec<Time>,
     /// In queue order, from the first of the queue on.
     made: Vec<Reservation>,
     /// Whose turn it is: those before are as this pass has them, those from here on as the last one had them.
     turn: usize,
     /// The open profiles, in order.
     open: Vec<usize>,
+    /// The workers on which some task has, or had in this pass, a reservation, in order.
+    promised: Vec<usize>,
     /// How many changes of workers have been taken in.
     seen: u64,
     least: Option<Demand>,
@@ -146,6 +115,7 @@ impl Plan {
             }
             if is_stale {
                 let ever = Span { from: now, to: Time::NEVER };
+                self.set_back(view, at, now);
                 self.known[at].gain(ever);
                 self.known[at].lose(ever);
             }
@@ -166,6 +136,9 @@ impl Plan {
         let (gained, lost) = (without(&before, held), without(held, &before));
         if !(gained.is_empty() && lost.is_empty()) {
             self.open(view, forecast, at);
+            if !gained.is_empty() {
+                self.set_back(view, at, gained.from);
+            }
             self.known[at].gain(gained);
             self.known[at].lose(lost);
         }
@@ -231,16 +204,24 @@ impl Plan {
         }
         for part in &made.parts {
             self.profiles[part.worker.index()].reserve(&made.request, part, made.start, made.end);
+            self.promise(part.worker.index());
         }
         Some(made)
     }
 
+    fn promise(&mut self, at: usize) {
+        if let Err(place) = self.promised.binary_search(&at) {
+            self.promised.insert(place, at);
+        }
+    }
+
     /// Gives back what has been reserved for those that do not belong to the prefix.
-    pub(super) fn release(&mut self, others: impl Iterator<Item = Reservation>) {
+    pub(super) fn release(&mut self, view: &ClusterView<'_>, others: impl Iterator<Item = Reservation>) {
         for other in others {
             for part in &other.parts {
-                let on = &mut self.profiles[part.worker.index()];
-                on.release(&other.request, part, other.start, other.end);
+                let at = part.worker.index();
+                self.profiles[at].release(&other.request, part, other.start, other.end);
+                self.set_back(view, at, other.start);
             }
         }
     }
@@ -250,9 +231,11 @@ impl Plan {
         self.made.retain(|made| !made.is_gone);
         if !self.has_grown {
             // Perhaps fewer do as well.
-            let fewer = self.made.len() - self.made.len() / SPARE_SHARE;
+            let many = self.profiles.len() > view.many_workers();
+            let share = if many { SPARE_SHARE_OF_MANY } else { SPARE_SHARE };
+            let fewer = self.made.len() - self.made.len() / share;
             let rest: Vec<Reservation> = self.made.drain(fewer..).collect();
-            self.release(rest.into_iter());
+            self.release(view, rest.into_iter());
         }
         for at in self.open.drain(..) {
             let known = &mut self.known[at];
@@ -269,12 +252,17 @@ impl Plan {
             known.is_stale |= !known.held.contains(&(end, task));
         }
         self.seen = view.worker_changes();
+        self.promised.clear();
+        let parts = self.made.iter().flat_map(|made| &made.parts);
+        self.promised.extend(parts.map(|part| part.worker.index()));
+        self.promised.sort_unstable();
+        self.promised.dedup();
     }
 
     /// The earliest start of `task`, whose turn it is, which is known not to lie before `from`; all profiles are as it has to
     /// see them.
     fn search(
-        &self,
+        &mut self,
         view: &ClusterView<'_>,
         forecast: &Forecast,
         task: TaskId,
@@ -293,7 +281,10 @@ impl Plan {
     }
 
     /// When any task starts earliest, until when it runs, and where.
-    fn any(&self, view: &ClusterView<'_>, forecast: &Forecast, task: TaskId) -> Option<Found> {
+    fn any(&mut self, view: &ClusterView<'_>, forecast: &Forecast, task: TaskId) -> Option<Found> {
+        if self.is_replaying() {
+            (0..self.profiles.len()).for_each(|at| self.open(view, forecast, at));
+        }
         let search = Search::of(view, task, &self.profiles, forecast)?;
         let (start, parts) = search.earliest()?;
         let at = parts.first()?.worker.index();
@@ -301,34 +292,82 @@ impl Plan {
         Some((start, start + length, SmallVec::from_vec(parts)))
     }
 
-    /// The same of a plain task, with less ado.
+    /// The same of a plain task, with a look at those profiles alone in which it may start first.
     fn earliest(
-        &self,
+        &mut self,
         view: &ClusterView<'_>,
         forecast: &Forecast,
         task: TaskId,
         from: Time,
     ) -> Option<Found> {
-        let request = &view.task(task)?.spec().request;
+        let mut wants = Wants::of(view, forecast, task)?;
+        let kind = (self.profiles.len() > view.many_workers()).then(|| wants.kind());
+        let number = kind.map(|kind| self.floors.number(kind, self.profiles.len()));
+        let mut bounds = std::mem::take(&mut self.bounds);
+        self.bound(view, number, &mut bounds);
+        let likely = (0..bounds.len()).min_by_key(|&at| bounds[at]);
         let mut best: Option<(Time, usize, Duration)> = None;
-        for (at, on) in self.profiles.iter().enumerate() {
-            let before = best.map_or(Time::NEVER, |(start, ..)| start);
-            if before <= from {
-                break;
-            }
-            if !view.can_ever_hold(task, on.worker) {
+        for at in likely.into_iter().chain(0..bounds.len()) {
+            // Of equal starts the one on the lowest worker counts.
+            let before = match best {
+                None => Time::NEVER,
+                Some((start, chosen, _)) if at < chosen => start + Time::TICK,
+                Some((start, ..)) => start,
+            };
+            if bounds[at].max(from) >= before {
                 continue;
             }
-            let length = forecast.length(view, task, on.worker).max(Time::TICK);
-            if let Some(start) = on.earliest(request, length, from, before) {
+            let bound = std::mem::replace(&mut bounds[at], Time::NEVER);
+            let worker = self.profiles[at].worker;
+            let Some(length) = self.known[at].length(view, worker, &mut wants) else { continue };
+            if self.is_replaying() {
+                self.open(view, forecast, at);
+            }
+            let on = &self.profiles[at];
+            if let Some(start) = on.earliest(&wants.request, length, from, bound, before) {
                 best = Some((start, at, length));
+                continue;
+            }
+            if let (Some(kind), Some(number)) = (&kind, number) {
+                let least = wants.least_length_at(self.known[at].speed, kind);
+                let floor = on.earliest_from(&kind.request, least, bound, Time::NEVER);
+                self.floors.raise(number, at, floor.unwrap_or(Time::NEVER));
             }
         }
+        self.bounds = bounds;
         let (start, at, length) = best?;
         let on = &self.profiles[at];
-        let devices = on.throughout(on.at(start), start + length).place(request)?;
+        let devices = on.throughout(on.at(start), start + length).place(&wants.request)?;
         let part = Part { worker: on.worker, replicas: 1, devices };
         Some((start, start + length, SmallVec::from_elem(part, 1)))
+    }
+
+    /// For each worker an instant before which no task of a kind can start there, as far as is known.
+    fn bound(&self, view: &ClusterView<'_>, number: Option<usize>, bounds: &mut Vec<Time>) {
+        bounds.clear();
+        let Some(number) = number else { return bounds.resize(self.profiles.len(), Time::ZERO) };
+        let (kind, floors) = self.floors.of(number);
+        bounds.extend_from_slice(floors);
+        // Those are of profiles with the reservations of all tasks: without those of the tasks from here on there may be more room.
+        for made in &self.made[self.turn..] {
+            for part in &made.parts {
+                let at = part.worker.index();
+                if let Some(known) = self.known.get(at) {
+                    let from = reaching(kind, known.speed, view.startup_latency(), made.start);
+                    bounds[at] = bounds[at].min(from);
+                }
+            }
+        }
+    }
+
+    /// There are tasks whose turn has not come: profiles that are not open have reservations of theirs.
+    fn is_replaying(&self) -> bool {
+        self.turn < self.made.len()
+    }
+
+    /// From `from` on there may be more room on a worker than there was.
+    fn set_back(&mut self, view: &ClusterView<'_>, at: usize, from: Time) {
+        self.floors.lower(at, self.known[at].speed, view.startup_latency(), from);
     }
 
     /// Starts `task` on one of the workers where it fits from now to its end: the placement rule may know a better place
@@ -336,19 +375,36 @@ impl Plan {
     fn start(&mut self, pass: &mut Pass<'_, '_>, forecast: &mut Forecast, task: TaskId) -> bool {
         let view = pass.view();
         let now = view.now();
-        let Some(search) = Search::of(&view, task, &self.profiles, forecast) else { return false };
-        let free = search.free_now(&view);
-        let (request, able) = (search.request, search.able);
-        let Some(placement) = pass.start(task, Limits::only(&free)) else { return false };
-        forecast.started(&pass.view(), task);
+        let Some(spec) = view.task(task).map(|task| *task.spec()) else { return false };
+        let request = spec.request;
+        // The parts of a gang run as long as the slowest of them.
+        let longest = (spec.replicas > 1).then(|| {
+            let search = Search::of(&view, task, &self.profiles, forecast)?;
+            search.able.first().map(|&(_, length, _)| length)
+        });
+        let longest = longest.flatten();
+        let length = |view: &ClusterView<'_>, forecast: &Forecast, worker: WorkerId| {
+            longest.unwrap_or_else(|| forecast.length(view, task, worker).max(Time::TICK))
+        };
+        // Where nobody has a reservation, what is free now is free to the end.
+        let promised = self.promised.iter().filter(|&&at| view.fits(task, self.profiles[at].worker));
+        let limited: Vec<(WorkerId, Free)> = promised
+            .map(|&at| {
+                let on = &self.profiles[at];
+                (on.worker, on.throughout(on.at(now), now + length(&view, forecast, on.worker)))
+            })
+            .collect();
+        let Some(placement) = pass.start(task, Limits::on(&limited)) else { return false };
+        let view = pass.view();
+        forecast.started(&view, task);
         for part in placement.parts() {
             let at = part.worker.index();
-            let Some(&(_, length, _)) = able.iter().find(|&&(able, ..)| able == at) else { continue };
-            self.profiles[at].reserve(&request, part, now, now + length);
-            self.started.push((at, now + length, task));
+            let end = now + length(&view, forecast, part.worker);
+            self.profiles[at].reserve(&request, part, now, end);
+            self.started.push((at, end, task));
             if !request.gpu.is_none() {
                 let known = &mut self.known[at];
-                known.to_lose = known.to_lose.around(Span { from: now, to: now + length });
+                known.to_lose = known.to_lose.around(Span { from: now, to: end });
             }
         }
         true
@@ -362,7 +418,6 @@ impl Plan {
             Check::Holds => None,
             Check::Earlier(start, at, length) => self.earlier(start, at, length),
             Check::NotBefore(start) => {
-                (0..self.profiles.len()).for_each(|at| self.open(&view, forecast, at));
                 let anew = self.search(&view, forecast, self.made[turn].task, start);
                 anew.filter(|anew| !anew.is_like(&self.made[turn]))
             }
@@ -380,6 +435,7 @@ impl Plan {
             let at = self.made[turn].parts[part].worker.index();
             if is_new {
                 self.open(&view, forecast, at);
+                self.promise(at);
                 self.known[at].lose(self.made[turn].span(now));
             }
             if self.known[at].is_open {
@@ -394,7 +450,7 @@ impl Plan {
     fn start_renewed(&mut self, pass: &mut Pass<'_, '_>, forecast: &mut Forecast, is_new: bool) -> bool {
         let (view, turn) = (pass.view(), self.turn);
         let (task, now) = (self.made[turn].task, view.now());
-        for at in 0..self.profiles.len() {
+        for at in self.promised.clone() {
             if view.fits(task, self.profiles[at].worker) {
                 self.open(&view, forecast, at);
             }
@@ -413,7 +469,9 @@ impl Plan {
                 self.vacate(&pass.view(), forecast, turn);
             }
             for &(at, end, _) in &self.started[before..] {
-                self.known[at].lose(Span { from: now, to: end });
+                if self.known[at].is_open {
+                    self.known[at].lose(Span { from: now, to: end });
+                }
             }
         }
         self.made[turn].is_gone = true;
@@ -445,6 +503,7 @@ impl Plan {
             is_lost = known.lost.overlaps(span)
                 && on.fits_from(on.at(made.start), &made.request, made.end).is_err();
         }
+        let Some(mut wants) = Wants::of(view, forecast, made.task) else { return Check::NotBefore(now) };
         let mut best: Option<(Time, usize, Duration)> = None;
         for &at in &self.open {
             let gained = self.known[at].gained;
@@ -458,10 +517,7 @@ impl Plan {
                 None => made.start,
             };
             let on = &self.profiles[at];
-            if !view.can_ever_hold(made.task, on.worker) {
-                continue;
-            }
-            let length = forecast.length(view, made.task, on.worker).max(Time::TICK);
+            let Some(length) = self.known[at].length(view, on.worker, &mut wants) else { continue };
             // What does not meet what was gained, has not fit before.
             let from = (gained.from + Time::TICK - Time::ZERO).saturating_sub(length);
             let from = (Time::ZERO + from).max(now);
@@ -483,6 +539,7 @@ impl Plan {
         for part in 0..self.made[which].parts.len() {
             let at = self.made[which].parts[part].worker.index();
             self.open(view, forecast, at);
+            self.set_back(view, at, span.from);
             self.known[at].gain(span);
         }
     }

@@ -60,6 +60,9 @@ fn includes(request: &Request, other: &Request) -> bool {
 }
 
 impl Profile {
+    /// Up to so many steps it takes no longer to look at one after the other than to halve them.
+    const FEW: usize = 24;
+
     /// From so many steps on it pays to remember what searches have found.
     const MANY: usize = 64;
 
@@ -114,21 +117,28 @@ impl Profile {
         if self.steps.first().is_some_and(|&(from, _)| time <= from) {
             return 0;
         }
+        if self.steps.len() <= Self::FEW {
+            // One look after the other, which do not wait for each other.
+            return self.steps.iter().skip(1).take_while(|(from, _)| *from <= time).count();
+        }
         self.steps.partition_point(|(from, _)| *from <= time).saturating_sub(1)
     }
 
-    /// The earliest start, not before `ready`, from which `request` fits for `length`, if it lies before `before`.
+    /// The earliest start, not before `ready`, from which `request` fits for `length`, if it lies before `before`; it is known
+    /// not to lie before `bound`.
     pub(super) fn earliest(
         &self,
         request: &Request,
         length: Duration,
         ready: Time,
+        bound: Time,
         before: Time,
     ) -> Option<Time> {
+        let from = ready.max(bound);
         if self.steps.len() < Self::MANY {
-            return self.earliest_from(request, length, ready, before);
+            return self.earliest_from(request, length, from, before);
         }
-        let from = ready.max(self.floors.borrow().before(request, length));
+        let from = from.max(self.floors.borrow().before(request, length));
         let found = self.earliest_from(request, length, from, before);
         // What was found says nothing of starts before the task's own data was there.
         if self.steps.first().is_some_and(|&(now, _)| ready <= now) {

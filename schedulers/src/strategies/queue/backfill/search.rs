@@ -2,12 +2,10 @@
 
 use super::forecast::Forecast;
 use super::profile::Profile;
-use crate::strategies::queue::free::Free;
-use crate::{ClusterView, Duration, Part, Request, TaskId, Time, WorkerId};
+use crate::{ClusterView, Duration, Part, Request, TaskId, Time};
 
 /// One task that looks for its earliest start.
 pub(super) struct Search<'a> {
-    task: TaskId,
     pub(super) request: Request,
     pub(super) replicas: u32,
     /// By profile: where the task could ever run, how long for, and from when on.
@@ -35,7 +33,7 @@ impl<'a> Search<'a> {
             let longest = able.iter().map(|&(_, length, _)| length).max()?;
             able.iter_mut().for_each(|(_, length, _)| *length = longest);
         }
-        Some(Self { task, request: spec.request, replicas: spec.replicas, able, profiles })
+        Some(Self { request: spec.request, replicas: spec.replicas, able, profiles })
     }
 
     /// The earliest start, and the parts that are reserved for it: on the lowest workers.
@@ -46,7 +44,7 @@ impl<'a> Search<'a> {
         let mut best: Option<(Time, usize, Duration)> = None;
         for &(at, length, ready) in &self.able {
             let before = best.map_or(Time::NEVER, |(start, ..)| start);
-            if let Some(start) = self.profiles[at].earliest(&self.request, length, ready, before) {
+            if let Some(start) = self.profiles[at].earliest(&self.request, length, ready, ready, before) {
                 best = Some((start, at, length));
             }
         }
@@ -83,18 +81,5 @@ impl<'a> Search<'a> {
     pub(super) fn fits_now(&self, now: Time) -> Option<usize> {
         let mut able = self.able.iter().filter(|&&(.., ready)| ready <= now);
         able.find(|&&(at, length, _)| self.profiles[at].fits_now(&self.request, length)).map(|&(at, ..)| at)
-    }
-
-    /// What the task may use of each worker from now to its end, by worker.
-    pub(super) fn free_now(&self, view: &ClusterView<'_>) -> Vec<(WorkerId, Free)> {
-        let able = self
-            .able
-            .iter()
-            .filter(|&&(at, _, ready)| ready <= view.now() && view.fits(self.task, self.profiles[at].worker));
-        let free = able.map(|&(at, length, _)| {
-            let on = &self.profiles[at];
-            (on.worker, on.throughout(on.at(view.now()), view.now() + length))
-        });
-        free.filter(|(_, free)| free.place(&self.request).is_some()).collect()
     }
 }

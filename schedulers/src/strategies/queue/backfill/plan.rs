@@ -45,7 +45,7 @@ pub(super) struct Plan {
     turn: usize,
     /// The open profiles, in order.
     open: Vec<usize>,
-    /// The workers on which some task has, or had in this pass, a reservation, in order.
+    /// The workers on which some task has a reservation, or had one not long ago, in order.
     promised: Vec<usize>,
     /// How many changes of workers have been taken in.
     seen: u64,
@@ -257,6 +257,13 @@ impl Plan {
             known.is_stale |= !known.held.contains(&(end, task));
         }
         self.seen = view.worker_changes();
+        // To look at some without need takes less than to list them anew in every pass.
+        if self.promised.len() > 2 * self.made.len() + 16 {
+            self.list_promised();
+        }
+    }
+
+    fn list_promised(&mut self) {
         self.promised.clear();
         let parts = self.made.iter().flat_map(|made| &made.parts);
         self.promised.extend(parts.map(|part| part.worker.index()));

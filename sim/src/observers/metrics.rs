@@ -1,7 +1,7 @@
 //! The summary of a run: every metric is computed here, once, as `docs/metrics.md` defines it.
 
 use cloudai_schedulers::strategies::queue::place::gpu::fragmentation::TypicalTasks;
-use cloudai_schedulers::{Cluster, Duration, Placement, Time, Totals, WorkerId, WorkerState};
+use cloudai_schedulers::{Cluster, Duration, Placement, Time, Totals, UserId, WorkerId, WorkerState};
 use cloudai_workloads::{Needs, Scenario, Settings};
 
 use super::{Attempt, AttemptEnd, EndedWaiting, Observer};
@@ -107,6 +107,17 @@ fn thousandths(value: f64) -> u64 {
     ((value * 1e3 + 0.5) as i64).cast_unsigned()
 }
 
+/// So many ends are taken in at once.
+const AT_ONCE: usize = 256;
+
+/// A task has run to its end or its limit.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    turnaround: Duration,
+    run: Duration,
+    user: UserId,
+}
+
 /// Mean bounded slowdown of one user so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct UserSlowdown {
@@ -150,6 +161,8 @@ pub struct MetricsObserver<'a> {
     deviation_integral: f64,
     waits: Times,
     turnarounds: Times,
+    /// Not taken in yet. That divides, and counts in far places: of many at once none waits for another, and the run for none.
+    ends: Vec<End>,
     slowdown_sum: f64,
     /// Bounded slowdowns in thousandths.
     slowdowns: Bins,
@@ -200,6 +213,7 @@ impl<'a> MetricsObserver<'a> {
             deviation_integral: 0.0,
             waits: Times::default(),
             turnarounds: Times::default(),
+            ends: Vec::with_capacity(AT_ONCE),
             slowdown_sum: 0.0,
             slowdowns: Bins::default(),
             slowdown_max: 0,
@@ -307,19 +321,30 @@ impl<'a> MetricsObserver<'a> {
     fn record_end(&mut self, attempt: &Attempt<'_>) {
         let start = attempt.start.unwrap_or(attempt.end);
         let (turnaround, run) = (attempt.end - attempt.spec.arrival, attempt.end - start);
-        self.turnarounds.record(turnaround);
-        let bounded = simulated_seconds(run.max(SLOWDOWN_BOUND));
-        let slowdown = (simulated_seconds(turnaround) / bounded).max(1.0);
-        self.slowdown_sum += slowdown;
-        let thousandths = thousandths(slowdown);
-        if thousandths > self.slowdown_max {
-            self.slowdown_max = thousandths;
+        self.ends.push(End { turnaround, run, user: attempt.spec.user });
+        if self.ends.len() == AT_ONCE {
+            self.take_in_ends();
         }
-        self.slowdowns.record(thousandths);
-        if let Some(user) = self.users.get_mut(attempt.spec.user.0 as usize) {
-            user.sum += slowdown;
-            user.count += 1;
+    }
+
+    #[inline(never)]
+    fn take_in_ends(&mut self) {
+        for &End { turnaround, run, user } in &self.ends {
+            self.turnarounds.record(turnaround);
+            let bounded = simulated_seconds(run.max(SLOWDOWN_BOUND));
+            let slowdown = (simulated_seconds(turnaround) / bounded).max(1.0);
+            self.slowdown_sum += slowdown;
+            let thousandths = thousandths(slowdown);
+            if thousandths > self.slowdown_max {
+                self.slowdown_max = thousandths;
+            }
+            self.slowdowns.record(thousandths);
+            if let Some(user) = self.users.get_mut(user.0 as usize) {
+                user.sum += slowdown;
+                user.count += 1;
+            }
         }
+        self.ends.clear();
     }
 
     #[inline(always)]
@@ -408,9 +433,10 @@ impl<'a> MetricsObserver<'a> {
         Some(as_float(value.min(self.slowdown_max)) / 1e3)
     }
 
-    /// The metrics of the run, bounds left out.
+    /// The metrics of a run that has [finished](Observer::finished), bounds left out.
     #[must_use]
     pub fn metrics(&self, strategy: &str) -> Metrics {
+        debug_assert!(self.ends.is_empty(), "the run has finished");
         let makespan = self.last_end - self.first_arrival;
         let ends = self.turnarounds.histogram.len();
         let any_end = ends > 0;
@@ -535,6 +561,11 @@ impl Observer for MetricsObserver<'_> {
         if now == self.last_arrival {
             self.settle_last_arrival(cluster);
         }
+        Ok(())
+    }
+
+    fn finished(&mut self) -> Result<(), SimError> {
+        self.take_in_ends();
         Ok(())
     }
 }

@@ -255,7 +255,7 @@ fn cells_that_fail_are_rows_and_make_the_exit_code_1() {
     assert_eq!(ran.code, Some(1));
     let error = ran.err.lines().last().unwrap();
     assert!(error.starts_with("error: 1 cell failed, first cell 0: "), "{error}");
-    assert!(error.contains("with the first 1 workers alone, \"x\" fits nowhere"), "{error}");
+    assert!(error.contains("with the first worker alone, \"x\" fits nowhere"), "{error}");
     let text = results(&place, "out");
     assert!(text.contains("0,s,1,1,0,0,fcfs,failed,") && text.contains("\n1,s,2,1,0,0,fcfs,ran,,"), "{text}");
     // They are not run again unless that is asked for.
@@ -284,7 +284,7 @@ fn faults_of_the_file_are_told_together_with_their_lines() {
         ("strategies = [", "error: e.toml:1: is not TOML: "),
         (
             "strategies = ['fcfs']\n[[scenarios]]\nfolder = 'a'\npreset = 'mixed'\n",
-            "error: e.toml:2: scenarios: expected exactly one of folder, preset, openb\n",
+            "error: e.toml:2: scenarios: has folder and preset; expected exactly one of folder, preset, openb\n",
         ),
         (
             "strategies = ['fcfs']\n[[scenarios]]\npreset = 'mixed'\ntasks = 5\n",
@@ -296,7 +296,7 @@ fn faults_of_the_file_are_told_together_with_their_lines() {
         ),
         (
             "strategies = ['fcfs']\n[[scenarios]]\nfolder = 'a'\n",
-            "error: a: is not a folder; expected a scenario: a folder with tasks.csv and workers.csv\n",
+            "error: e.toml:3: folder: \"a\": is not a folder; expected a scenario: a folder with tasks.csv and workers.csv\n",
         ),
         (
             "strategies = ['fcfs']\nseeds = '0..999999'\nshake = 1\n[[scenarios]]\npreset = 'mixed'\ntasks = 5\nworkers = 3\n",

@@ -6,6 +6,8 @@
 
 pub(crate) mod parser;
 pub(crate) mod reader;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -127,7 +129,8 @@ impl Design {
         Self::parse(&text, file, registry)
     }
 
-    /// The design in this text; `file` is for messages, and its folder for relative paths.
+    /// The design in this text; `file` is for messages, and its folder for relative paths:
+    /// the folders of scenarios have to be there.
     ///
     /// # Errors
     /// As [`Design::read`].

@@ -17,6 +17,9 @@ const MOST_TARGET: f64 = 100.0;
 
 /// Keys at the top of the file.
 const KEYS: &str = "name, about, objectives, baseline, memory_mb, workers, loads, shake, shake_width_s, seeds, settings, strategies, scenarios";
+/// Settings that a sweep does not vary.
+const FIXED: [&str; 3] = ["name", "source", "seed"];
+/// Keys that vary something.
 const AXES: &str = "workers, loads, shake, shake_width_s, seeds, settings";
 
 /// Reads what the files of experiments and of tunings have in common.
@@ -118,10 +121,13 @@ impl Parser<'_, '_> {
                 axes.workers = Some(counts);
             }
             "loads" => {
+                let before = self.reader.count();
                 axes.loads =
                     self.numbers(key, value, "numbers from 0.000001 to 4294 with at most six decimals");
                 let mut seen = std::collections::HashSet::new();
-                if let Some(twice) = axes.loads.iter().find(|&&load| !seen.insert(load)) {
+                let twice = axes.loads.iter().find(|&&load| !seen.insert(load));
+                // The same text twice is told already; here are left those that only mean the same.
+                if let Some(twice) = twice.filter(|_| self.reader.count() == before) {
                     let scalar = Scalar { text: twice.to_string(), at: value.span().start };
                     self.reader.wrong(key, &scalar, "stands there twice; expected each value once");
                 }
@@ -188,11 +194,9 @@ impl Parser<'_, '_> {
                 continue;
             }
             if !Settings::KEYS.contains(&entry.key) {
-                self.reader.wrong_key(
-                    entry.at,
-                    &key,
-                    format!("unknown; expected {}", Settings::KEYS.join(", ")),
-                );
+                let known: Vec<&str> =
+                    Settings::KEYS.into_iter().filter(|known| !FIXED.contains(known)).collect();
+                self.reader.wrong_key(entry.at, &key, format!("unknown; expected {}", known.join(", ")));
                 continue;
             }
             let values = self.reader.list(&key, entry.value, "a value, or a list of values");
@@ -352,16 +356,15 @@ impl Parser<'_, '_> {
         at: usize,
     ) -> Option<ScenarioDesign> {
         let before = self.reader.count();
-        let mut fields = Fields::default();
+        let (mut fields, mut folder) = (Fields::default(), None);
         for entry in Reader::entries(table) {
             let Entry { key, value, at } = entry;
             match key {
                 "name" => fields.name = self.reader.string(key, value, "a text").map(|name| name.text),
                 "folder" => {
-                    fields.folder = self
-                        .reader
-                        .string(key, value, "the path of a scenario")
-                        .map(|path| self.path(&path.text));
+                    let path = self.reader.string(key, value, "the path of a scenario");
+                    fields.folder = path.as_ref().map(|path| self.path(&path.text));
+                    folder = path;
                 }
                 "preset" => {
                     let name = self.reader.string(key, value, "the name of a preset");
@@ -391,7 +394,12 @@ impl Parser<'_, '_> {
                 }
             }
         }
-        if self.reader.count() > before {
+        let is_sound = self.reader.count() == before;
+        if let Some(folder) = folder.filter(|folder| !self.path(&folder.text).is_dir()) {
+            let message = "is not a folder; expected a scenario: a folder with tasks.csv and workers.csv";
+            self.reader.wrong("folder", &folder, message);
+        }
+        if !is_sound {
             return None;
         }
         let origin = fields.origin(&axes).map_err(|message| self.reader.wrong_key(at, list, message)).ok()?;
@@ -443,11 +451,20 @@ struct Fields {
 }
 
 impl Fields {
-    fn origin(&mut self, axes: &Axes) -> Result<Origin, &'static str> {
+    fn origin(&mut self, axes: &Axes) -> Result<Origin, String> {
+        let stated = [
+            ("folder", self.folder.is_some()),
+            ("preset", self.preset.is_some()),
+            ("openb", self.openb.is_some()),
+        ];
+        let stated: Vec<&str> =
+            stated.into_iter().filter_map(|(key, is_stated)| is_stated.then_some(key)).collect();
         let (seed, tasks) = (self.seed, self.tasks);
         match (self.folder.take(), self.preset, self.openb.take()) {
             (Some(folder), None, None) if seed.is_none() && tasks.is_none() => Ok(Origin::Folder(folder)),
-            (Some(_), None, None) => Err("tasks and seed are of generated scenarios; expected only a folder"),
+            (Some(_), None, None) => {
+                Err("tasks and seed are of generated scenarios; expected only a folder".to_owned())
+            }
             (None, Some(preset), None) => {
                 let tasks = tasks.ok_or("a preset needs tasks = N")?;
                 axes.workers.as_ref().ok_or("a preset needs workers = N, or a list of numbers")?;
@@ -455,12 +472,15 @@ impl Fields {
             }
             (None, None, Some((nodes, pods, target))) if tasks.is_none() => {
                 if seed.is_some() && target.is_none() {
-                    return Err("a seed is of inflated arrivals; expected a target, too");
+                    return Err("a seed is of inflated arrivals; expected a target, too".to_owned());
                 }
                 Ok(Origin::Openb { nodes, pods, target, seed })
             }
-            (None, None, Some(_)) => Err("tasks are of generated scenarios; expected only openb"),
-            _ => Err("expected exactly one of folder, preset, openb"),
+            (None, None, Some(_)) => Err("tasks are of generated scenarios; expected only openb".to_owned()),
+            _ => {
+                let found = if stated.is_empty() { "none".to_owned() } else { stated.join(" and ") };
+                Err(format!("has {found}; expected exactly one of folder, preset, openb"))
+            }
         }
     }
 }

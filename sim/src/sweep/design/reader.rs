@@ -1,5 +1,6 @@
 //! A TOML document in which every fault is told with its line, its key and what was expected.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -84,9 +85,12 @@ impl<'a> Reader<'a> {
     /// A value that is not of the kind expected.
     pub(crate) fn unexpected(&mut self, key: &str, value: &Spanned<DeValue<'_>>, expected: &str) {
         let line = Some(self.line(value.span().start));
-        let raw = self.raw(value.span());
-        let first = raw.lines().next().unwrap_or_default();
-        self.problems.add(line, Some(key), Some(first), format!("expected {expected}"));
+        // A text without its quotes, as the message has its own; anything else as it stands there.
+        let text = match value.get_ref() {
+            DeValue::String(text) => text,
+            _ => self.raw(value.span()).lines().next().unwrap_or_default(),
+        };
+        self.problems.add(line, Some(key), Some(text), format!("expected {expected}"));
     }
 
     /// The entries of a table, in the order of the file.
@@ -188,9 +192,11 @@ impl<'a> Reader<'a> {
             }
             _ => self.values(key, value, expected, &mut scalars),
         }
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashMap::new();
         for scalar in &scalars {
-            if !seen.insert(scalar.text.clone()) {
+            let times = seen.entry(scalar.text.as_str()).or_insert(0);
+            *times += 1;
+            if *times == 2 {
                 self.wrong(key, scalar, "stands there twice; expected each value once");
             }
         }
@@ -200,7 +206,7 @@ impl<'a> Reader<'a> {
     fn values(&mut self, key: &str, value: &Spanned<DeValue<'_>>, expected: &str, into: &mut Vec<Scalar>) {
         let at = value.span().start;
         let range = match value.get_ref() {
-            DeValue::Table(table) => self.steps(key, table, at),
+            DeValue::Table(table) => self.steps(key, table),
             DeValue::String(text) => match text.split_once("..") {
                 Some((from, to)) if is_whole(from) && is_whole(to.strip_prefix('=').unwrap_or(to)) => {
                     whole_range(from, to)
@@ -217,7 +223,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The values of `{ from, to, step }`.
-    fn steps(&mut self, key: &str, table: &DeTable<'_>, at: usize) -> Result<Vec<String>, &'static str> {
+    fn steps(&mut self, key: &str, table: &DeTable<'_>) -> Result<Vec<String>, &'static str> {
         const EXPECTED: &str =
             "a range such as { from = 0.1, to = 0.5, step = 0.1 }, of numbers with at most nine decimals";
         let mut numbers = [None; 3];
@@ -231,8 +237,7 @@ impl<'a> Reader<'a> {
         }
         let [Some(from), Some(to), Some(step)] = numbers else { return Err(EXPECTED) };
         if step <= 0 || to < from {
-            self.wrong_key(at, key, "expected a step above 0, and from no larger than to");
-            return Err("");
+            return Err("a range with a step above 0, and from no larger than to");
         }
         let count = (to - from) / step + 1;
         if count > i128::from(MOST_VALUES) {

@@ -148,7 +148,8 @@ impl Schedule {
         let mut table = Table::open_lenient(&source, &column::COLUMNS)?;
         if workers.len() > 1 && !table.has(column::WORKER_ID) {
             let message = format!(
-                "the column is missing; it is required, as the scenario has {} workers",
+                "the column is missing; expected one with {}, as the scenario has {} workers",
+                column::COLUMNS[column::WORKER_ID].expected,
                 workers.len()
             );
             problems.add(Some(1), Some("worker_id"), None, message);
@@ -376,10 +377,10 @@ mod tests {
         let fault = read("w0,8,8,8,0\nw1,8,8,8,0\n", "task_id,start_s,end_s\na,0,1\n").unwrap_err();
         assert_eq!(
             fault,
-            "s.csv:1: worker_id: the column is missing; it is required, as the scenario has 2 workers"
+            "s.csv:1: worker_id: the column is missing; expected one with ids of workers with ; between them, as the scenario has 2 workers"
         );
         let fault = read("w0,8,8,8,0\n", "task_id,start_s\na,0\n").unwrap_err();
-        assert_eq!(fault, "s.csv:1: end_s: the column is missing; it is required");
+        assert_eq!(fault, "s.csv:1: end_s: the column is missing; expected one with seconds, 0 to 10^11");
         assert_eq!(
             read("w0,8,8,8,0\n", "task_id,start_s,end_s\n").unwrap_err(),
             "s.csv: has no rows; expected at least one"

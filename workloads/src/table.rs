@@ -50,7 +50,12 @@ impl Layout {
             let found = schema.iter().enumerate().find_map(|(at, column)| Some((at, column.called(cell)?)));
             match found {
                 Some((column, _)) if places[column] != NOWHERE => {
-                    problems.cell(line, schema[column].name, cell, "the column stands there twice");
+                    problems.cell(
+                        line,
+                        schema[column].name,
+                        cell,
+                        "the column stands there twice; expected it once",
+                    );
                 }
                 Some((column, name)) => (places[column], names[column]) = (place, name),
                 None if unknown == Unknown::Ignore => {
@@ -65,7 +70,8 @@ impl Layout {
         }
         for (column, place) in schema.iter().zip(&places) {
             if column.required && *place == NOWHERE {
-                problems.add(Some(line), Some(column.name), None, "the column is missing; it is required");
+                let message = format!("the column is missing; expected one with {}", column.expected);
+                problems.add(Some(line), Some(column.name), None, message);
             }
         }
         Self { schema, places, names, width: header.len(), ignored }

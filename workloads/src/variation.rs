@@ -248,8 +248,11 @@ impl Scenario {
             let constraint = &self.constraints[task.spec.constraint.0 as usize];
             if !shapes.count(&task.spec, constraint) {
                 let reason = shapes.explain(&task.spec, constraint);
-                let message =
-                    format!("with the first {} workers alone, {:?} {reason}", workers.len(), task.name);
+                let kept = match workers.len() {
+                    1 => "worker".to_owned(),
+                    count => format!("{count} workers"),
+                };
+                let message = format!("with the first {kept} alone, {:?} {reason}", task.name);
                 return Err(Problems::file(&self.sources.tasks.path, message));
             }
         }

@@ -147,11 +147,17 @@ fn every_bad_cell_is_told_with_line_column_value_and_expectation() {
 fn headers_are_checked() {
     let found = problems("task_id,arrival_s,arrival_s,cores\na,0,1,1\n");
     let lines: Vec<&str> = found.lines().collect();
-    assert_eq!(lines[0], "tasks.csv:1: arrival_s: \"arrival_s\": the column stands there twice");
+    assert_eq!(
+        lines[0],
+        "tasks.csv:1: arrival_s: \"arrival_s\": the column stands there twice; expected it once"
+    );
     assert!(
         lines[1].starts_with("tasks.csv:1: \"cores\": unknown column; expected some of task_id, arrival_s,")
     );
-    assert_eq!(lines[2], "tasks.csv:1: duration_s: the column is missing; it is required");
+    assert_eq!(
+        lines[2],
+        "tasks.csv:1: duration_s: the column is missing; expected one with seconds, 0 to 10^11"
+    );
     assert_eq!(
         problems(""),
         "tasks.csv: is empty; expected a header with at least task_id, arrival_s, duration_s"

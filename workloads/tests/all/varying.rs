@@ -133,7 +133,7 @@ fn fewer_workers_are_the_first_and_more_come_round_again() {
             .unwrap();
     let error = scenario.vary(&workers(1)).unwrap_err().to_string();
     assert!(
-        error.starts_with("tasks.csv: with the first 1 workers alone, \"a\" fits nowhere: asks for cpu 4"),
+        error.starts_with("tasks.csv: with the first worker alone, \"a\" fits nowhere: asks for cpu 4"),
         "{error}"
     );
 }

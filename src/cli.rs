@@ -80,7 +80,7 @@ const SIMULATE_EXAMPLES: &str = "Examples:
   cloudai simulate workloads/ml-60x4 --strategy all --baseline fcfs
   cloudai simulate my-scenario --strategy 'ai(window=64),greedy' --set startup_latency_s=2
   cloudai simulate --tasks jobs.csv.gz --workers nodes.csv --estimates exact --out report
-  cloudai simulate my-scenario --strategy easy --assignments parquet --no-plots";
+  cloudai simulate my-scenario --strategy easy --assignments none --no-plots";
 
 /// `cloudai simulate`.
 #[derive(Debug, Args)]
@@ -122,7 +122,7 @@ pub(crate) struct SimulateArgs {
     /// Runs at a time [default: one a core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
-    /// Write who ran where and when as csv or parquet, or not at all
+    /// Write who ran where and when in this format, or not at all
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = AssignmentsArg::Csv)]
     pub(crate) assignments: AssignmentsArg,
     /// Leave the plots out
@@ -161,7 +161,8 @@ pub(crate) struct SweepArgs {
     /// Memory that workloads and runs may take together [default: the experiment's memory_mb, or 4096]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     pub(crate) memory_mb: Option<u64>,
-    /// Run only the cells whose number modulo N is I, into a journal of their own
+    /// Run only shard I of N, counted from 0 (0/4 to 3/4): the cells whose number modulo N is I, into a
+    /// journal of their own
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
     /// Where the cells run: `local`, here, or `slurm`, as a job array that is followed until it has ended

@@ -183,6 +183,11 @@ fn what_cannot_be_loaded_is_told_with_its_file() {
     assert_eq!((bare.table, bare.baseline), (report.table, None));
     std::fs::write(dir.path().join("report.json"), "{\"scenario\": 1}").unwrap();
     assert!(matches!(load(dir.path()).unwrap_err(), ReportError::Parse { .. }));
+    let text = std::fs::read_to_string(dir.path().join("results.csv")).unwrap();
+    std::fs::write(dir.path().join("results.csv"), text.replacen("mean_wait_s", "mean_wiat_s", 1)).unwrap();
+    let message = load(dir.path()).unwrap_err().to_string();
+    assert!(message.contains("results.csv: "), "{message}");
+    assert!(message.ends_with("line 1: mean_wiat_s: \"mean_wiat_s\": expected mean_wait_s"), "{message}");
 }
 
 #[test]

@@ -305,6 +305,12 @@ impl Table {
             table.factors.push(Factor { kind, name: name.to_owned(), levels: Vec::new() });
         }
         table.metrics = header.iter().take(texts).skip(status + 2).map(str::to_owned).collect();
+        let known = metric_keys();
+        if let Some(name) = table.metrics.iter().find(|name| !known.contains(name)) {
+            // Likely it is the first one that is missing.
+            let missing = KEYS.iter().find(|key| known.contains(key) && !table.metrics.contains(key));
+            return Err(wrong(1, name, name, missing.map_or("no such column", String::as_str)));
+        }
         for record in reader.records() {
             let record = record?;
             let line = record.position().map_or(0, csv::Position::line);
@@ -505,6 +511,14 @@ mod tests {
         assert_eq!(
             error(&text.replace("0.30000000000000004", "x")),
             "line 2: makespan_s: \"x\": expected a number"
+        );
+        assert_eq!(
+            error(&text.replacen("mean_wait_s", "mean_wiat_s", 1)),
+            "line 1: mean_wiat_s: \"mean_wiat_s\": expected mean_wait_s"
+        );
+        assert_eq!(
+            error(&text.replacen(",estimates,", ",speed,estimates,", 1)),
+            "line 1: speed: \"speed\": expected no such column"
         );
         assert_eq!(
             error(&text.replace("\n0,", "\n1,")),

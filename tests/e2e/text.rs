@@ -59,6 +59,12 @@ fn help() {
 }
 
 #[test]
+fn parquet_is_offered_where_it_is_built_in() {
+    let ran = Place::new().good(&["simulate", "--help"]);
+    assert_eq!(ran.out.contains("parquet"), cfg!(feature = "parquet"), "{}", ran.out);
+}
+
+#[test]
 fn every_command_has_an_example_in_its_help() {
     let place = Place::new();
     for command in [

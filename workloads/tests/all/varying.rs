@@ -136,6 +136,12 @@ fn fewer_workers_are_the_first_and_more_come_round_again() {
         error.starts_with("tasks.csv: with the first worker alone, \"a\" fits nowhere: asks for cpu 4"),
         "{error}"
     );
+    let three = swapped.replace("big,", "little,2,16,100,0\nbig,");
+    let scenario =
+        Scenario::check(&Location::text("task_id,arrival_s,duration_s,cpu_cores\na,0,1,4\n", &three))
+            .unwrap();
+    let error = scenario.vary(&workers(2)).unwrap_err().to_string();
+    assert!(error.starts_with("tasks.csv: with the first 2 workers alone, \"a\" fits nowhere"), "{error}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Reads a design, or the parts of it that a tuning has, too, from a document: what each key means.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use cloudai_schedulers::{Registry, StrategySpec};
@@ -124,7 +125,7 @@ impl Parser<'_, '_> {
                 let before = self.reader.count();
                 axes.loads =
                     self.numbers(key, value, "numbers from 0.000001 to 4294 with at most six decimals");
-                let mut seen = std::collections::HashSet::new();
+                let mut seen = HashSet::new();
                 let twice = axes.loads.iter().find(|&&load| !seen.insert(load));
                 // The same text twice is told already; here are left those that only mean the same.
                 if let Some(twice) = twice.filter(|_| self.reader.count() == before) {
@@ -228,6 +229,8 @@ impl Parser<'_, '_> {
             self.reader.unexpected(key, value, EXPECTED);
             return;
         };
+        // There may be a million.
+        let mut seen: HashSet<StrategySpec> = strategies.iter().cloned().collect();
         for value in array {
             let (at, specs) = match value.get_ref() {
                 DeValue::String(_) => (value.span().start, self.spec(key, value).into_iter().collect()),
@@ -239,12 +242,13 @@ impl Parser<'_, '_> {
             };
             for spec in specs {
                 let scalar = Scalar { text: spec.to_string(), at };
-                if strategies.contains(&spec) {
+                if seen.contains(&spec) {
                     self.reader.wrong(key, &scalar, "stands there twice; expected each strategy once");
                 } else if let Err(error) = self.registry.build(&spec) {
                     self.reader.wrong(key, &scalar, error.to_string());
                     break; // one fault of a list of values is enough
                 } else {
+                    seen.insert(spec.clone());
                     strategies.push(spec);
                 }
             }

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::reader::{Entry, Reader, Scalar};
 use super::{Axes, Design, Origin, ScenarioDesign};
+use crate::sweep::MOST_CELLS;
 use crate::sweep::table::Table;
 
 /// The most a workload may be inflated to, as a multiple of the capacity.
@@ -305,6 +306,12 @@ impl Parser<'_, '_> {
                     "is in the spec, too; expected it in one place",
                 );
                 continue;
+            }
+            let count = (specs.len() as u64).saturating_mul(values.len() as u64);
+            if count > MOST_CELLS {
+                let message = format!("makes {count} combinations; expected at most {MOST_CELLS}");
+                self.reader.wrong_key(at, &format!("params.{name}"), message);
+                return Vec::new();
             }
             let with = |spec: &StrategySpec, value: &Scalar| {
                 let mut spec = spec.clone();

@@ -87,3 +87,13 @@ fn a_folder_that_is_missing_is_told_with_the_rest() {
         ]
     );
 }
+
+#[test]
+fn combinations_are_counted_before_they_are_made() {
+    let text = "[[strategies]]\nname = 'ai'\nparams.window = '1..=1000000'\nparams.candidates = '1..=1000000'\n[[scenarios]]\n\
+                preset = 'mixed'\ntasks = 9\nworkers = 2\n";
+    assert_eq!(
+        refused_whole(text),
+        "e.toml:1: params.candidates: makes 1000000000000 combinations; expected at most 1000000"
+    );
+}

@@ -94,6 +94,8 @@ pub struct Plan {
     pub file: PathBuf,
     /// The strategies.
     pub strategies: Vec<StrategySpec>,
+    /// Names of the parameters that some strategy states, in the order of the file.
+    parameters: Vec<String>,
     /// The strategy that the others are compared with.
     pub baseline: Option<StrategySpec>,
     /// Memory that workloads and runs may take together, in MiB.
@@ -145,6 +147,7 @@ impl Plan {
                 .iter()
                 .map(|scenario| scenario.unsupported_by(&strategies, registry))
                 .collect(),
+            parameters: parameters(&strategies),
             strategies,
             scenarios,
             workloads: Vec::new(),
@@ -235,7 +238,7 @@ impl Plan {
             factor(FactorKind::Setting, &format!("setting.{key}"));
         }
         factor(FactorKind::Strategy, "strategy");
-        for name in self.parameters() {
+        for name in &self.parameters {
             factor(FactorKind::Parameter, &format!("param.{name}"));
         }
         table
@@ -260,7 +263,7 @@ impl Plan {
         }
         let spec = &self.strategies[cell.strategy];
         coordinates.push(Some(spec.to_string()));
-        for name in self.parameters() {
+        for name in &self.parameters {
             let value = spec.params.iter().find(|(known, _)| known == name);
             coordinates.push(value.map(|(_, value)| value.clone()));
         }
@@ -283,12 +286,12 @@ impl Plan {
         let stated = self.scenarios.iter().flat_map(|scenario| &scenario.design.axes.settings);
         once_each(stated.map(|(key, _)| key.as_str()))
     }
+}
 
-    /// Names of the parameters that some strategy states, in the order of the file.
-    fn parameters(&self) -> Vec<&str> {
-        let stated = self.strategies.iter().flat_map(|spec| &spec.params);
-        once_each(stated.map(|(name, _)| name.as_str()))
-    }
+/// Names of the parameters that some strategy states, in the order of the file.
+fn parameters(strategies: &[StrategySpec]) -> Vec<String> {
+    let stated = strategies.iter().flat_map(|spec| &spec.params);
+    once_each(stated.map(|(name, _)| name.as_str())).into_iter().map(str::to_owned).collect()
 }
 
 fn once_each<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {

@@ -7,7 +7,6 @@ use super::search::Search;
 use super::window::Window;
 use super::{Backfilling, Pass};
 use crate::strategies::queue::order::Ahead;
-use crate::strategies::queue::place::Limits;
 use crate::{ClusterView, Demand, Duration, Indexes, Request, TaskId, Time, WorkerId};
 
 /// Conservative backfilling (Mu'alem, Feitelson 2001, IEEE TPDS).
@@ -57,22 +56,11 @@ impl Backfilling for Conservative {
 
     fn pass(&mut self, pass: &mut Pass<'_, '_>) {
         // Only a pass that may start something needs to know what will be free.
-        if !may_start_any(pass) {
+        if pass.look_ahead(&[pass.view().most_room()]) == Ahead::Nothing {
             return;
-        }
-        let mut held_up = None;
-        if self.plan.keeps_none() {
-            held_up = self.start_in_order(pass);
-            pass.look_from_here();
-            if held_up.is_none() || !may_start_any(pass) {
-                return;
-            }
         }
         self.plan.begin(&pass.view(), &self.forecast);
         self.plan.replay(pass, &mut self.forecast);
-        if let Some(task) = held_up {
-            self.plan.add(pass, &mut self.forecast, task);
-        }
         let mut window = Window::default();
         self.go_on(pass, &mut window);
         self.plan.release(&pass.view(), window.reserved.into_values().flatten());
@@ -80,24 +68,7 @@ impl Backfilling for Conservative {
     }
 }
 
-/// True if there is a task that some worker has room for, as far as amounts tell, behind those that were looked at.
-fn may_start_any(pass: &mut Pass<'_, '_>) -> bool {
-    pass.look_ahead(&[pass.view().most_room()]) != Ahead::Nothing
-}
-
 impl Conservative {
-    /// While nobody has a reservation, what is free now is free for ever: starts tasks in queue order, as far as one that does
-    /// not fit, which it returns.
-    fn start_in_order(&mut self, pass: &mut Pass<'_, '_>) -> Option<TaskId> {
-        while let Some(task) = pass.next_task() {
-            if !pass.starts(task, Limits::NONE) {
-                return Some(task);
-            }
-            self.forecast.started(&pass.view(), task);
-        }
-        None
-    }
-
     /// Goes on behind the tasks that have had their turn, as long as somebody may start.
     fn go_on(&mut self, pass: &mut Pass<'_, '_>, window: &mut Window) {
         // What fits into no more than that is only found out where somebody looks as if he might start.

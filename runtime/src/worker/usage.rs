@@ -94,3 +94,31 @@ impl Machine {
         f64::from(sum) / f64::from(count.max(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// The model of each device, as the driver's own tool has it; `None` where it is not there.
+    fn models_of_nvidia_smi() -> Option<Vec<String>> {
+        let out = Command::new("nvidia-smi").args(["--query-gpu=name", "--format=csv,noheader"]).output().ok()?;
+        let models = String::from_utf8(out.stdout).ok()?;
+        out.status.success().then(|| models.lines().map(|model| model.trim().to_owned()).collect())
+    }
+
+    #[test]
+    fn devices_are_those_that_the_driver_names() {
+        let Some(models) = models_of_nvidia_smi() else {
+            println!("skipped: nvidia-smi is not there, or finds no driver");
+            return;
+        };
+        let mut machine = Machine::open();
+        let capacity = machine.capacity(Path::new("/"));
+        println!("{capacity:?}, {:?}", machine.load());
+        assert_eq!(capacity.gpu, models.len() as f64);
+        assert_eq!(Some(capacity.gpu_model), models.into_iter().next());
+        assert!((0.0..=100.0).contains(&machine.load().gpu));
+    }
+}

@@ -22,8 +22,9 @@ pub struct TaskStream {
 
 #[derive(Debug)]
 enum State {
+    /// Up to the one at `next` they have been given.
     Loaded { tasks: Arc<[Task]>, next: usize },
-    File { file: Box<FileStream>, retime: Option<(Time, Load)> },
+    File { file: Box<FileStream>, retime: Option<(Time, Load)>, task: Box<Task> },
 }
 
 impl TaskStream {
@@ -39,34 +40,66 @@ impl TaskStream {
         retime: Option<(Time, Load)>,
     ) -> Result<Self, Problems> {
         let file = Box::new(FileStream::open(source, names, tasks)?);
-        Ok(Self { state: State::File { file, retime } })
+        Ok(Self { state: State::File { file, retime, task: Box::default() } })
     }
 
-    /// Puts the next task into `task`, reusing its memory; false at the end.
+    /// Goes on to the next task and says when it arrives; `None` at the end.
     ///
     /// # Errors
     ///
     /// The file can no longer be read, or has changed since it was checked.
     #[inline]
-    pub fn next_into(&mut self, task: &mut Task) -> Result<bool, Problems> {
+    pub fn advance(&mut self) -> Result<Option<Time>, Problems> {
         match &mut self.state {
             State::Loaded { tasks, next } => {
-                let Some(loaded) = tasks.get(*next) else { return Ok(false) };
-                task.copy_from(loaded);
+                let task = tasks.get(*next);
                 *next += 1;
-                Ok(true)
+                Ok(task.map(|task| task.spec.arrival))
             }
-            State::File { file, retime } => {
-                let more = file.next_into(task)?;
-                if let Some((first, load)) = *retime
-                    && more
-                {
-                    task.arrive_at(load.apply(first, task.spec.arrival));
-                }
-                Ok(more)
+            State::File { file, retime, task } => {
+                Ok(read(file, *retime, task)?.then_some(task.spec.arrival))
             }
         }
     }
+
+    /// The task that the stream has [come to](Self::advance), where it lies; nothing is copied. At neither end is there one.
+    #[inline]
+    #[must_use]
+    pub fn task(&self) -> Option<&Task> {
+        match &self.state {
+            State::Loaded { tasks, next } => tasks.get(next.wrapping_sub(1)),
+            State::File { task, .. } => Some(task),
+        }
+    }
+
+    /// [Goes on](Self::advance) and puts the next task into `task`, reusing its memory; false at the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    #[inline]
+    pub fn next_into(&mut self, task: &mut Task) -> Result<bool, Problems> {
+        if let State::File { file, retime, .. } = &mut self.state {
+            return read(file, *retime, task);
+        }
+        let more = self.advance()?.is_some();
+        if let Some(next) = self.task() {
+            task.copy_from(next);
+        }
+        Ok(more)
+    }
+}
+
+/// The next task of a file, under the load that it is to have.
+#[inline]
+fn read(file: &mut FileStream, retime: Option<(Time, Load)>, task: &mut Task) -> Result<bool, Problems> {
+    let more = file.next_into(task)?;
+    if let Some((first, load)) = retime
+        && more
+    {
+        task.arrive_at(load.apply(first, task.spec.arrival));
+    }
+    Ok(more)
 }
 
 /// A further reading of a file that was checked.

@@ -30,7 +30,7 @@ impl Cluster {
             Event::TransferOver { task } => self.transfer_over(task)?,
             Event::Cancelled { task } => self.cancel(task)?,
             Event::Arrived(spec) => {
-                self.take_in(&spec);
+                self.take_in(&spec, spec.estimate);
             }
             Event::Woke => self.tell(ClusterEvent::Woke),
         }
@@ -42,7 +42,14 @@ impl Cluster {
     ///
     /// A task with a failed predecessor is cancelled at once.
     pub fn submit(&mut self, spec: impl Borrow<TaskSpec>) -> TaskId {
-        self.take_in(spec.borrow())
+        let spec = spec.borrow();
+        self.take_in(spec, spec.estimate)
+    }
+
+    /// The same where another estimate takes the place of the spec's own.
+    #[inline(always)]
+    pub fn submit_estimated(&mut self, spec: &TaskSpec, estimate: Option<Duration>) -> TaskId {
+        self.take_in(spec, estimate)
     }
 
     /// Lets the attempts of a task that holds nothing go on behind number `last`, for a driver that was restarted: attempts made
@@ -65,8 +72,8 @@ impl Cluster {
     }
 
     #[inline(always)]
-    fn take_in(&mut self, spec: &TaskSpec) -> TaskId {
-        let task = self.tasks.insert(spec);
+    fn take_in(&mut self, spec: &TaskSpec, estimate: Option<Duration>) -> TaskId {
+        let task = self.tasks.insert(spec, estimate);
         self.version += 1;
         self.tell(ClusterEvent::TaskArrived(task));
         if self.graph.is_empty() || !self.blocks(task) {
@@ -124,7 +131,7 @@ impl Cluster {
     /// Says what that contradicts; the cluster is unchanged then.
     #[inline]
     pub fn complete(&mut self, task: TaskId, attempt: u32) -> Result<(), EventError> {
-        if self.complete_plain(task, attempt) {
+        if self.complete_plain(task, attempt).is_some() {
             return Ok(());
         }
         self.complete_in_full(task, attempt)

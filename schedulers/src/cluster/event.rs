@@ -244,9 +244,30 @@ impl Effects {
         self.len += 1;
     }
 
+    /// Pushes [`Effect::Start`]: most places have held one before, and of that only the fields are written.
+    #[inline(always)]
+    pub(super) fn push_start(&mut self, new: TaskId, number: u32) {
+        if let Some(Effect::Start { task, attempt }) = self.places.get_mut(self.len) {
+            (*task, *attempt) = (new, number);
+            self.len += 1;
+        } else {
+            self.push_first_start(new, number);
+        }
+    }
+
+    #[cold]
+    fn push_first_start(&mut self, task: TaskId, attempt: u32) {
+        self.push(Effect::Start { task, attempt });
+    }
+
     #[cold]
     fn push_new(&mut self, effect: Effect) {
         self.places.push(effect);
+    }
+
+    #[inline(always)]
+    pub(super) fn get(&self, at: usize) -> Option<&Effect> {
+        if at < self.len { self.places.get(at) } else { None }
     }
 
     #[inline]

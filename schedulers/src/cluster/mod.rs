@@ -301,6 +301,13 @@ impl Cluster {
         self.effects.as_slice()
     }
 
+    /// The one of [`effects`](Self::effects) at this place.
+    #[inline]
+    #[must_use]
+    pub fn effect(&self, at: usize) -> Option<&Effect> {
+        self.effects.get(at)
+    }
+
     /// The driver has done all that there was to do.
     #[inline]
     pub fn effects_done(&mut self) {

@@ -8,12 +8,12 @@
 //! Both ways do the same: what is not plain takes the general one, and [`ClusterConfig::short_way`](super::ClusterConfig::short_way)
 //! switches this one off, so that tests run both and compare.
 
-use super::event::{ClusterEvent, Effect};
+use super::event::ClusterEvent;
 use super::placement::{Part, Placement};
 use super::task::{AfterStop, TaskState};
 use super::worker::WorkerState;
 use super::{Cluster, Totals};
-use crate::model::{Request, TaskId, Time, WorkerId};
+use crate::model::{Duration, GpuRequest, Request, TaskId, Time, WorkerId};
 
 impl Cluster {
     /// Looks anew at whether the cluster is plain: to be called wherever that may have changed.
@@ -30,6 +30,7 @@ impl Cluster {
 
     /// Starts a task on the first worker, in index order, that it fits on: true if it did, false if it fits nowhere. `None` if
     /// the short way does not lead there; nothing has changed then.
+    #[inline(always)]
     pub(crate) fn assign_first_fit(&mut self, task: TaskId) -> Option<bool> {
         let request = self.plainly_queued(task)?;
         let Some(worker) = self.rooms.next(0, &request) else { return Some(false) };
@@ -62,18 +63,19 @@ impl Cluster {
         true
     }
 
-    /// True if `worker` takes work and has room for this.
+    /// True if `worker` takes work and has room for a plain task that asks for this.
     #[inline(always)]
     fn has_room(&self, worker: WorkerId, request: &Request) -> bool {
         let host = self.workers.get(worker.index());
-        host.is_some_and(|host| host.state == WorkerState::Active && host.room.holds(request))
+        host.is_some_and(|host| host.state == WorkerState::Active && host.room.holds_amounts(request))
     }
 
     /// What a plain task that waits in the queue of a plain cluster asks for.
     #[inline(always)]
     fn plainly_queued(&self, task: TaskId) -> Option<Request> {
         let record = self.tasks.get(task)?;
-        (self.plain && record.plain && record.state == TaskState::Queued).then_some(record.spec.request)
+        let request = Request { gpu: GpuRequest::NONE, ..record.spec.request };
+        (self.plain && record.plain && record.state == TaskState::Queued).then_some(request)
     }
 
     /// Starts a plain task that is queued on an active worker that has room for it.
@@ -103,25 +105,41 @@ impl Cluster {
         record.attempt += 1;
         (record.assigned_at, record.started_at) = (now, Time::NEVER);
         (record.expected, record.expected_end) = (expected, expected_end);
-        self.effects.push(Effect::Start { task, attempt: record.attempt });
+        self.effects.push_start(task, record.attempt);
         self.list_on(task, worker, expected_end);
         self.change_committed(worker, request, 1, true);
         self.holding += 1;
         self.version += 1;
     }
 
-    /// Completes an attempt, if the short way leads there; otherwise nothing has changed.
+    /// The short way of [`confirm_start`](Self::confirm_start), for a task that was assigned at this time: returns the worker that it
+    /// runs on, or `None` if the short way does not lead there; nothing has changed then.
     #[inline(always)]
-    pub(super) fn complete_plain(&mut self, task: TaskId, attempt: u32) -> bool {
-        let now = self.now;
-        if !self.plain {
-            return false;
+    pub fn confirm_plain_start(&mut self, task: TaskId, attempt: u32) -> Option<WorkerId> {
+        let (now, at_once) = (self.now, self.config.startup_latency == Duration::ZERO);
+        let record = self.tasks.get_mut(task)?;
+        let Part { worker, .. } = record.placement.only()?;
+        let waits = record.state == TaskState::Assigned && record.attempt == attempt;
+        if !(self.plain && record.plain && waits && at_once && record.assigned_at == now) {
+            return None;
         }
-        debug_assert!(self.nothing_special(), "the cluster is plain");
-        let Some(record) = self.tasks.get_mut(task) else { return false };
-        let Some(Part { worker, .. }) = record.placement.only() else { return false };
-        if !record.plain || record.state != TaskState::Running || record.attempt != attempt {
-            return false;
+        (record.state, record.started_at) = (TaskState::Running, now);
+        self.tell(ClusterEvent::TaskStarted(task));
+        self.version += 1;
+        Some(worker)
+    }
+
+    /// The short way of [`complete`](Self::complete): returns the worker that it ran on, or `None` if the short way does not lead
+    /// there; nothing has changed then.
+    #[inline(always)]
+    pub fn complete_plain(&mut self, task: TaskId, attempt: u32) -> Option<WorkerId> {
+        let now = self.now;
+        debug_assert!(!self.plain || self.nothing_special(), "the cluster is plain");
+        let record = self.tasks.get_mut(task)?;
+        let Part { worker, .. } = record.placement.only()?;
+        let runs = record.state == TaskState::Running && record.attempt == attempt;
+        if !(self.plain && record.plain && runs) {
+            return None;
         }
         let (part, request) = (Part::plain(worker), record.spec.request);
         let (ran, expected_end) = (now - record.started_at, record.expected_end);
@@ -149,6 +167,6 @@ impl Cluster {
         self.holding -= 1;
         self.tell(ClusterEvent::TaskEnded { task, state: TaskState::Completed, worker: Some(worker) });
         self.version += 1;
-        true
+        Some(worker)
     }
 }

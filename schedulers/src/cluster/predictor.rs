@@ -25,7 +25,7 @@ struct Recent {
     accuracy: LastTwo,
 }
 
-/// The last two values, latest first; the second equals the first after one, and both are [`NONE`] before.
+/// The last two values, latest first; one that there has not been is [`NONE`].
 #[derive(Clone, Copy, Debug)]
 struct LastTwo {
     latest: u64,
@@ -44,14 +44,14 @@ impl Default for LastTwo {
 impl LastTwo {
     #[inline(always)]
     fn push(&mut self, value: u64) {
-        let value = value.min(NONE - 1);
-        self.before = if self.latest == NONE { value } else { self.latest };
-        self.latest = value;
+        self.before = self.latest;
+        self.latest = value.min(NONE - 1);
     }
 
     #[inline]
     fn mean(self) -> Option<u64> {
-        (self.latest != NONE).then(|| self.latest.midpoint(self.before))
+        let before = if self.before == NONE { self.latest } else { self.before };
+        (self.latest != NONE).then(|| self.latest.midpoint(before))
     }
 }
 

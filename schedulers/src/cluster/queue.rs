@@ -289,7 +289,7 @@ mod tests {
                     queue.remove(&mut tasks, task.slot);
                     tasks.at_mut(task.slot).state = TaskState::Assigned;
                 } else {
-                    let task = tasks.insert(&TaskSpec { index: 997 * index % 61, ..TaskSpec::default() });
+                    let task = tasks.insert(&TaskSpec { index: 997 * index % 61, ..TaskSpec::default() }, None);
                     tasks.at_mut(task.slot).eligible = Time::from_micros(eligible);
                     queue.insert(&mut tasks, task.slot);
                     expected.push((Time::from_micros(eligible), task));

@@ -141,7 +141,7 @@ impl TaskRecord {
 
     /// A new task moves in. What an assignment writes before anybody reads it stays as the last tenant left it.
     #[inline(always)]
-    fn take_tenant(&mut self, spec: &TaskSpec) {
+    fn take_tenant(&mut self, spec: &TaskSpec, estimate: Option<Duration>) {
         self.index = spec.index;
         self.plain = spec.replicas <= 1 && spec.constraint == ConstraintId::ANY && spec.request.gpu.is_none();
         (self.attempt, self.failed_starts) = (0, 0);
@@ -151,7 +151,7 @@ impl TaskRecord {
         (self.assigned_at, self.started_at, self.expected_end) = (Time::NEVER, Time::NEVER, Time::NEVER);
         (self.expected, self.attained) = (Duration::ZERO, Duration::ZERO);
         // What the core relies on, whatever a driver says.
-        self.spec = TaskSpec { replicas: spec.replicas.max(1), ..*spec };
+        self.spec = TaskSpec { replicas: spec.replicas.max(1), estimate, ..*spec };
     }
 }
 
@@ -163,17 +163,21 @@ impl TaskRecord {
 pub(crate) struct TaskTable {
     records: Vec<TaskRecord>,
     links: Vec<Link>,
+    /// Slots without a task. The last `ended` of them had theirs until this instant.
     free: Vec<u32>,
-    /// Slots whose task has ended; given back by [`TaskTable::recycle`].
-    ended: Vec<u32>,
+    /// Slots that are not given to others before [`TaskTable::recycle`].
+    ended: usize,
 }
 
 impl TaskTable {
     /// Takes a task in that becomes eligible as it arrives.
     #[inline(always)]
-    pub(crate) fn insert(&mut self, spec: &TaskSpec) -> TaskId {
-        let slot = self.free.pop().unwrap_or_else(|| self.grow());
-        self.records[slot as usize].take_tenant(spec);
+    pub(crate) fn insert(&mut self, spec: &TaskSpec, estimate: Option<Duration>) -> TaskId {
+        let slot = match self.free.len().checked_sub(self.ended + 1) {
+            Some(last) => self.free.swap_remove(last),
+            None => self.grow(),
+        };
+        self.records[slot as usize].take_tenant(spec, estimate);
         self.links[slot as usize] = Link { prev: NIL, next: NIL, cpu_milli: spec.request.cpu_milli };
         TaskId { index: spec.index, slot }
     }
@@ -196,6 +200,13 @@ impl TaskTable {
     #[inline(always)]
     pub(crate) fn get_mut(&mut self, id: TaskId) -> Option<&mut TaskRecord> {
         self.records.get_mut(id.slot()).filter(|record| record.index == id.index && id.index != NIL)
+    }
+
+    /// The task in a slot; `None` if there is none.
+    #[inline(always)]
+    pub(crate) fn tenant(&self, slot: usize) -> Option<(TaskId, &TaskRecord)> {
+        let record = self.records.get(slot).filter(|record| record.index != NIL)?;
+        Some((TaskId { index: record.index, slot: u32::try_from(slot).ok()? }, record))
     }
 
     /// The record in a slot known to be taken.
@@ -246,17 +257,18 @@ impl TaskTable {
     /// Marks a slot for recycling at the end of the instant.
     #[inline(always)]
     pub(crate) fn retire(&mut self, slot: u32) {
-        self.ended.push(slot);
+        self.free.push(slot);
+        self.ended += 1;
     }
 
     /// Gives the slots of ended tasks back.
     #[inline(always)]
     pub(crate) fn recycle(&mut self) {
-        for &slot in &self.ended {
+        while let Some(last) = self.ended.checked_sub(1) {
+            let slot = self.free[self.free.len() - self.ended];
             self.records[slot as usize].index = NIL;
-            self.free.push(slot);
+            self.ended = last;
         }
-        self.ended.clear();
     }
 
     /// Asks for the memory of a task that is about to end.

@@ -17,12 +17,18 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// True if one replica of `request` fits, as far as amounts tell.
+    /// There is enough of everything but GPUs.
     #[inline(always)]
-    pub(crate) fn holds(&self, request: &Request) -> bool {
+    pub(crate) const fn holds_amounts(&self, request: &Request) -> bool {
         request.cpu_milli <= self.cpu_milli
             && request.memory_mib <= self.memory_mib
             && request.storage_mib <= self.storage_mib
+    }
+
+    /// True if one replica of `request` fits, as far as amounts tell.
+    #[inline(always)]
+    pub(crate) fn holds(&self, request: &Request) -> bool {
+        self.holds_amounts(request)
             && request.gpu.whole_devices() <= self.free_gpus
             && request.gpu.milli_per_device() <= self.widest_gpu
     }

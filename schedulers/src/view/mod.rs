@@ -78,7 +78,12 @@ impl<'a> ClusterView<'a> {
     #[must_use]
     pub fn surely_full(&self) -> bool {
         let queue = &self.cluster.queue;
-        queue.is_indexed() && queue.none_fits(&[self.cluster.rooms.most().opening()])
+        queue.len == 0 || queue.is_indexed() && self.none_has_room()
+    }
+
+    #[inline(never)]
+    fn none_has_room(&self) -> bool {
+        self.cluster.queue.none_fits(&[self.cluster.rooms.most().opening()])
     }
 
     /// The least that any queued task asks for, amount by amount: only where the queue is deep and the strategy declares
@@ -116,6 +121,14 @@ impl<'a> ClusterView<'a> {
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<TaskView<'a>> {
         let record = self.cluster.tasks.get(id)?;
+        Some(TaskView { id, record })
+    }
+
+    /// The task in a [slot](TaskId::slot), if there is one.
+    #[inline]
+    #[must_use]
+    pub fn tenant(&self, slot: usize) -> Option<TaskView<'a>> {
+        let (id, record) = self.cluster.tasks.tenant(slot)?;
         Some(TaskView { id, record })
     }
 

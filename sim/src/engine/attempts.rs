@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use cloudai_schedulers::{
-    Checkpoints, Cluster, Decision, Duration, Event, EventError, FailureReason, Placement, Progress, TaskId,
-    TaskState, Time,
+    Checkpoints, Cluster, Decision, DeviceSet, Duration, Event, EventError, FailureReason, Part, Placement,
+    Progress, TaskId, TaskState, Time, WorkerId,
 };
 
 use super::completions::{index_of, key_of, slot_of};
@@ -27,12 +27,26 @@ pub(super) struct OverAttempt {
     pub(super) status: AttemptEnd,
 }
 
+/// What a plain task holds of a worker.
+#[inline(always)]
+const fn plain_part(worker: WorkerId) -> Part {
+    Part { worker, replicas: 1, devices: DeviceSet::EMPTY }
+}
+
 impl<O: Observer> Engine<'_, O> {
     /// An attempt was assigned: it runs as soon as its start is confirmed.
     #[inline(always)]
     pub(super) fn start(&mut self, task: TaskId, attempt: u32, now: Time) -> Result<(), SimError> {
+        if self.run_times.are_plain()
+            && let Some(worker) = self.cluster.confirm_plain_start(task, attempt)
+        {
+            self.stats.events += 1;
+            self.observer.held_changed(&[plain_part(worker)], &self.cluster);
+            let end = self.tasks.start_plain(task, worker, now, &self.run_times);
+            return self.ends_at(task, end);
+        }
         if let Some(task) = self.cluster.view().task(task) {
-            self.observer.held_changed(task.placement(), &self.cluster);
+            self.observer.held_changed(task.placement().parts(), &self.cluster);
         }
         if self.settings.startup_latency == Duration::ZERO {
             return self.confirm_start(task, attempt);
@@ -63,7 +77,6 @@ impl<O: Observer> Engine<'_, O> {
     }
 
     /// Confirms a start, and lets the task end when its true run time or its limit is over.
-    #[inline(always)]
     pub(super) fn confirm_start(&mut self, task: TaskId, attempt: u32) -> Result<(), SimError> {
         if self.cluster.view().is_broken(task) {
             return Ok(()); // A gang that lost a worker before it came to run.
@@ -81,6 +94,12 @@ impl<O: Observer> Engine<'_, O> {
         }
         let Some(seen) = self.cluster.view().task(task) else { return Ok(()) };
         let end = self.tasks.start(task, seen.placement(), self.cluster.now(), &self.run_times);
+        self.ends_at(task, end)
+    }
+
+    /// An attempt has started and ends then by itself.
+    #[inline(always)]
+    fn ends_at(&mut self, task: TaskId, end: Time) -> Result<(), SimError> {
         if end > HORIZON {
             return Err(self.beyond_horizon(task, end));
         }
@@ -94,12 +113,19 @@ impl<O: Observer> Engine<'_, O> {
 
     #[cold]
     fn beyond_horizon(&self, task: TaskId, end: Time) -> SimError {
-        SimError::BeyondHorizon { task: self.tasks.get(task).name.clone(), end, horizon: HORIZON }
+        SimError::BeyondHorizon { task: self.names(&[task]).concat(), end, horizon: HORIZON }
     }
 
     /// A task ends by itself or at its limit, unless the heap's entry is of an attempt that was stopped.
     #[inline(always)]
     pub(super) fn complete(&mut self, key: u128, now: Time) -> Result<(), SimError> {
+        // With no attempt stopped, every key is that of one that ends now.
+        if self.stopped_ends == 0
+            && self.run_times.are_plain()
+            && self.failures.nothing_stands_still()
+        {
+            return self.complete_whole(slot_of(key), now);
+        }
         let Some((task, killed)) = self.tasks.take_ending(index_of(key), slot_of(key), now) else {
             self.stopped_ends = self.stopped_ends.saturating_sub(1);
             return Ok(());
@@ -107,27 +133,26 @@ impl<O: Observer> Engine<'_, O> {
         if killed {
             return self.kill(task, now);
         }
-        if self.checkpoints.is_none() && self.failures.nothing_stands_still() {
-            return self.complete_whole(task, now);
-        }
         self.end_attempt(task, AttemptEnd::Completed, now, Cluster::complete)
     }
 
     /// A task completes that has lost nothing and saves nothing: as [`end_attempt`](Self::end_attempt), with less to ask for.
     #[inline(always)]
-    fn complete_whole(&mut self, task: TaskId, now: Time) -> Result<(), SimError> {
-        let Some(seen) = self.cluster.view().task(task) else { return Ok(()) };
-        let (record, placement) = (self.tasks.get(task), seen.placement());
+    fn complete_whole(&mut self, slot: usize, now: Time) -> Result<(), SimError> {
+        let Some(seen) = self.cluster.view().tenant(slot) else { return Ok(()) };
+        let task = seen.id();
+        let (record, placement, start) = (self.tasks.get(task), seen.placement(), seen.started_at());
+        let attempt = seen.attempt();
         self.observer.attempt_ended(&Attempt {
             task,
             name: &record.name,
             spec: seen.spec(),
             placement,
-            attempt: seen.attempt(),
+            attempt,
             eligible: seen.eligible(),
             assigned: seen.assigned_at().unwrap_or(now),
-            start: seen.started_at(),
-            first_start: record.first_start(),
+            start,
+            first_start: if attempt == 1 { start } else { record.first_start() },
             end: now,
             status: AttemptEnd::Completed,
             expected: self.run_times.nominal_on(seen.expected_at_start(), placement),
@@ -135,10 +160,14 @@ impl<O: Observer> Engine<'_, O> {
             overhead: Duration::ZERO,
         })?;
         self.stats.events += 1;
-        self.cluster.complete(task, seen.attempt())?;
-        // The core keeps what has ended until the end of the instant.
-        if let Some(ended) = self.cluster.view().task(task) {
-            self.observer.held_changed(ended.placement(), &self.cluster);
+        if let Some(worker) = self.cluster.complete_plain(task, attempt) {
+            self.observer.held_changed(&[plain_part(worker)], &self.cluster);
+        } else {
+            self.cluster.complete(task, attempt)?;
+            // The core keeps what has ended until the end of the instant.
+            if let Some(ended) = self.cluster.view().task(task) {
+                self.observer.held_changed(ended.placement().parts(), &self.cluster);
+            }
         }
         self.count_ended();
         Ok(())
@@ -193,7 +222,7 @@ impl<O: Observer> Engine<'_, O> {
         self.forget_end(task);
         self.stats.events += 1;
         end(&mut self.cluster, task, attempt)?;
-        self.observer.held_changed(&over.placement, &self.cluster);
+        self.observer.held_changed(over.placement.parts(), &self.cluster);
         if !status.is_retried() {
             self.count_ended();
         }
@@ -258,6 +287,9 @@ impl<O: Observer> Engine<'_, O> {
             }
         }
         self.patience.attempt_was_retried(status, saved);
+        if self.patience.is_tried() {
+            return self.check_patience();
+        }
         Ok(())
     }
 

@@ -21,6 +21,8 @@ const NONE: u128 = u128::MAX;
 /// Keys of expected completions: (time, index, slot) in one number, so that they sort as the design orders them.
 #[derive(Debug)]
 pub(super) struct Completions {
+    /// The first of all keys; [`NONE`] without any.
+    first: u128,
     /// All keys while there were never many.
     few: BinaryHeap<Reverse<u128>>,
     /// The top of `few` has been taken out, and stands there only to be replaced.
@@ -44,6 +46,7 @@ pub(super) struct Completions {
 impl Default for Completions {
     fn default() -> Self {
         Self {
+            first: NONE,
             few: BinaryHeap::new(),
             gap: false,
             many: false,
@@ -61,6 +64,7 @@ impl Completions {
     /// Adds a key, of a time that is not earlier than that of any key taken out.
     #[inline(always)]
     pub(super) fn push(&mut self, key: u128) {
+        self.first = self.first.min(key);
         if self.many {
             self.push_to_many(key);
         } else if self.gap
@@ -78,16 +82,21 @@ impl Completions {
 
     /// The first of few keys.
     #[inline(always)]
-    fn first_of_few(&self) -> Option<u128> {
+    fn first_of_few(&self) -> u128 {
         if !self.gap {
-            return self.few.peek().map(|&Reverse(key)| key);
+            return self.few.peek().map_or(NONE, |&Reverse(key)| key);
         }
         // The heap's order makes it one of those below the top.
         match *self.few.as_slice() {
-            [_, Reverse(left), Reverse(right), ..] => Some(left.min(right)),
-            [_, Reverse(left)] => Some(left),
-            _ => None,
+            [_, Reverse(left), Reverse(right), ..] => left.min(right),
+            [_, Reverse(left)] => left,
+            _ => NONE,
         }
+    }
+
+    #[inline(always)]
+    fn first_of_many(&self) -> u128 {
+        self.due.last().copied().unwrap_or(self.next)
     }
 
     #[inline(always)]
@@ -134,30 +143,33 @@ impl Completions {
     /// The time of the first key; `NEVER` if there is none.
     #[inline(always)]
     pub(super) fn next_time(&self) -> Time {
-        if !self.many {
-            return self.first_of_few().map_or(Time::NEVER, time_of);
-        }
-        if self.due.is_empty() { time_of(self.next) } else { Time::from_micros(self.last) }
+        time_of(self.first)
     }
 
     /// Takes the first key out, if its time is `now`.
     #[inline(always)]
     pub(super) fn pop_at(&mut self, now: Time) -> Option<u128> {
-        if self.many {
-            return self.pop_of_many(now);
+        let key = self.first;
+        if time_of(key) != now {
+            return None;
         }
-        let key = self.first_of_few().filter(|&key| time_of(key) == now)?;
-        self.close_gap();
-        self.gap = true;
+        if self.many {
+            self.pop_of_many(now);
+        } else {
+            self.close_gap();
+            self.gap = true;
+            self.first = self.first_of_few();
+        }
         Some(key)
     }
 
     #[inline(never)]
-    fn pop_of_many(&mut self, now: Time) -> Option<u128> {
+    fn pop_of_many(&mut self, now: Time) {
         if time_of(self.next) == now {
             self.advance();
         }
-        if self.last == now.micros() { self.due.pop() } else { None }
+        self.due.pop();
+        self.first = self.first_of_many();
     }
 
     /// The earliest keys of the buckets are due.
@@ -211,7 +223,7 @@ impl Completions {
 
     /// True if there is no key.
     pub(super) fn is_empty(&self) -> bool {
-        self.next_time() == Time::NEVER
+        self.first == NONE
     }
 
     /// Sees to it that `is_over` does not hold of the first key: drops it, and others. Returns how many it were.
@@ -223,8 +235,11 @@ impl Completions {
             self.few.pop();
             dropped += 1;
         }
-        let first = self.due.last().copied().unwrap_or(self.next);
-        if first == NONE || !is_over(first) {
+        if !self.many {
+            self.first = self.first_of_few();
+            return dropped;
+        }
+        if self.first == NONE || !is_over(self.first) {
             return dropped;
         }
         let mut keep = |key: &u128| {
@@ -242,6 +257,7 @@ impl Completions {
             self.filled &= self.filled - 1;
         }
         self.find_next();
+        self.first = self.first_of_many();
         dropped
     }
 }

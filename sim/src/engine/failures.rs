@@ -235,7 +235,7 @@ impl<O: Observer> Engine<'_, O> {
         let over = OverAttempt { task, attempt, placement, assigned, start, expected, status };
         self.report_attempt(&over, now)?;
         self.forget_end(task);
-        self.observer.held_changed(&over.placement, &self.cluster);
+        self.observer.held_changed(over.placement.parts(), &self.cluster);
         if cancelled {
             self.count_ended();
         }

@@ -28,7 +28,7 @@ use cloudai_schedulers::{
     Capabilities, Checkpoints, Cluster, ClusterConfig, Effect, Event, EventError, KnownRunTimes, Scheduler,
     Time, WorkloadProfile, strategy_seed,
 };
-use cloudai_workloads::{Estimates, OnFull, Scenario, Settings, Task, TaskStream};
+use cloudai_workloads::{Estimates, OnFull, Scenario, Settings, TaskStream};
 use completions::{Completions, index_of, slot_of, time_of};
 use failures::Failures;
 use hdrhistogram::Histogram;
@@ -99,10 +99,10 @@ struct Engine<'a, O> {
     hooks: Hooks<'a>,
     cluster: Cluster,
     stream: TaskStream,
-    /// The next task to arrive, if `more`.
-    next: Task,
-    more: bool,
+    /// When the task arrives that the stream has come to; `NEVER` at its end.
+    next_arrival: Time,
     tasks: Tasks,
+    reads_names: bool,
     run_times: RunTimes<'a>,
     completions: Completions,
     /// Rare events: (time, class, task or worker index, number).
@@ -152,8 +152,8 @@ impl<'a, O: Observer> Engine<'a, O> {
             cluster.add_dependency(edge.from, edge.to, edge.transfer);
         }
         let mut stream = scenario.stream()?;
-        let mut next = Task::default();
-        let more = stream.next_into(&mut next)?;
+        let next_arrival = stream.advance()?.unwrap_or(Time::NEVER);
+        let reads_names = observer.reads_names();
         Ok(Self {
             scenario,
             settings,
@@ -163,9 +163,9 @@ impl<'a, O: Observer> Engine<'a, O> {
             hooks,
             cluster,
             stream,
-            next,
-            more,
+            next_arrival,
             tasks: Tasks::default(),
+            reads_names,
             run_times: RunTimes::new(
                 &scenario.workers,
                 scenario.durations.as_ref(),
@@ -205,14 +205,11 @@ impl<'a, O: Observer> Engine<'a, O> {
             if self.hooks.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
                 return Err(SimError::Interrupted);
             }
-            if self.cluster.holding() == 0 && !self.more {
+            if self.cluster.holding() == 0 && self.next_arrival == Time::NEVER {
                 self.check_idle()?;
             } else {
                 self.failures.changed = false;
                 self.patience.something_goes_on();
-            }
-            if self.patience.is_tried() {
-                self.check_patience()?;
             }
         }
         self.check_all_ended()?;
@@ -230,8 +227,7 @@ impl<'a, O: Observer> Engine<'a, O> {
         if self.stopped_ends > 0 {
             self.drop_stopped_ends();
         }
-        let mut next = if self.more { self.next.spec.arrival } else { Time::NEVER };
-        next = next.min(self.completions.next_time());
+        let mut next = self.next_arrival.min(self.completions.next_time());
         self.rare_at = self.failures.next_time();
         if !self.agenda.is_empty() {
             self.rare_at = self.rare_at.min(self.next_of_agenda());
@@ -274,7 +270,7 @@ impl<'a, O: Observer> Engine<'a, O> {
     /// True if every task has arrived and ended: wake-ups that are still due concern nobody.
     fn is_over(&self) -> bool {
         let alive = self.cluster.waiting() + self.cluster.blocked() + self.cluster.holding();
-        !self.more && alive == 0
+        self.next_arrival == Time::NEVER && alive == 0
     }
 
     /// Everything of one instant; returns when the next one is.
@@ -315,7 +311,7 @@ impl<'a, O: Observer> Engine<'a, O> {
             self.schedule_changes(now);
             self.apply_rare(now, ..Event::ARRIVAL_CLASS)?;
         }
-        while self.more && self.next.spec.arrival == now {
+        while self.next_arrival == now {
             self.arrive()?;
         }
         if rare {
@@ -359,16 +355,15 @@ impl<'a, O: Observer> Engine<'a, O> {
 
     #[inline(always)]
     fn arrive(&mut self) -> Result<(), SimError> {
-        // What strategies may see takes the place of the file's estimate, which is the limit.
-        let seen = self.settings.estimates.apply(&self.next, self.settings.seed);
-        let limit = std::mem::replace(&mut self.next.spec.estimate, seen);
-        self.observer.arrived(&self.next.spec);
-        #[expect(clippy::needless_borrows_for_generic_args, reason = "handed on by reference, not copied")]
-        let task = self.cluster.submit(&self.next.spec);
-        self.stats.events += 1;
-        self.tasks.insert(task, &mut self.next, limit);
-        self.patience.task_arrived();
-        self.more = self.stream.next_into(&mut self.next)?;
+        if let Some(task) = self.stream.task() {
+            self.observer.arrived(&task.spec);
+            let seen = self.settings.estimates.apply(task, self.settings.seed);
+            let id = self.cluster.submit_estimated(&task.spec, seen);
+            self.tasks.insert(id, task, self.reads_names);
+            self.stats.events += 1;
+            self.patience.task_arrived();
+        }
+        self.next_arrival = self.stream.advance()?.unwrap_or(Time::NEVER);
         Ok(())
     }
 
@@ -395,7 +390,7 @@ impl<'a, O: Observer> Engine<'a, O> {
     #[inline(always)]
     fn carry_out(&mut self, now: Time) -> Result<(), SimError> {
         let mut done = 0;
-        while let Some(effect) = self.cluster.effects().get(done) {
+        while let Some(effect) = self.cluster.effect(done) {
             done += 1;
             if let Effect::Start { task, attempt } = *effect {
                 self.start(task, attempt, now)?;

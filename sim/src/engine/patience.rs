@@ -118,11 +118,33 @@ impl<O: Observer> Engine<'_, O> {
         let view = self.cluster.view();
         let mut left: Vec<TaskId> = view.tasks().collect();
         left.sort_unstable();
-        let shown = left.iter().take(10).filter_map(|&task| {
+        let (count, shown) = (left.len(), &left[..left.len().min(10)]);
+        let shown = shown.iter().zip(self.names(shown)).filter_map(|(&task, name)| {
             let state = view.task(task)?.state();
-            Some(format!("{} ({})", self.tasks.get(task).name, waiting_words(state)))
+            Some(format!("{name} ({})", waiting_words(state)))
         });
-        (left.len(), shown.collect())
+        (count, shown.collect())
+    }
+
+    /// The names of tasks, for an error: those that are kept, or else from the workload; numbers if that can no longer be read.
+    pub(super) fn names(&self, tasks: &[TaskId]) -> Vec<String> {
+        if self.reads_names {
+            return tasks.iter().map(|&task| self.tasks.get(task).name.clone()).collect();
+        }
+        let mut names: Vec<String> = tasks.iter().map(ToString::to_string).collect();
+        let Ok(mut stream) = self.scenario.stream() else { return names };
+        let mut left = tasks.len();
+        while left > 0 && stream.advance().is_ok_and(|next| next.is_some()) {
+            let read = stream.task().into_iter();
+            for (task, name) in read.flat_map(|read| {
+                let place = tasks.iter().position(|task| task.index() == read.spec.index);
+                place.map(|place| (read, place))
+            }) {
+                names[name].clone_from(&task.name);
+                left -= 1;
+            }
+        }
+        names
     }
 }
 

@@ -47,6 +47,19 @@ impl SimTask {
         self.done > Duration::ZERO
     }
 
+    /// How long an attempt takes that starts now.
+    fn length(&mut self, placement: &Placement, times: &RunTimes<'_>) -> Duration {
+        let run = times.on_all(self, self.id.index(), placement);
+        // Of the limit, what saved work has used is gone; what was lost does not count.
+        let mut work = run;
+        if times.kill && self.limit != Duration::MAX {
+            let limit = times.nominal_on(self.limit.saturating_sub(self.used), placement);
+            self.killed = limit < run;
+            work = work.min(limit);
+        }
+        times.checkpoints.map_or(work, |costs| costs.length(work, self.is_resumed()))
+    }
+
     /// When its first attempt that started did so.
     #[inline]
     pub(super) fn first_start(&self) -> Option<Time> {
@@ -61,6 +74,8 @@ pub(super) struct RunTimes<'a> {
     durations: Option<&'a Durations>,
     kill: bool,
     checkpoints: Option<Checkpoints>,
+    /// Nothing of the above.
+    plain: bool,
 }
 
 impl<'a> RunTimes<'a> {
@@ -71,7 +86,14 @@ impl<'a> RunTimes<'a> {
         checkpoints: Option<Checkpoints>,
     ) -> Self {
         let speeds = workers.iter().map(|worker| worker.speed).collect();
-        Self { speeds, durations, kill, checkpoints }
+        let plain = durations.is_none() && !kill && checkpoints.is_none();
+        Self { speeds, durations, kill, checkpoints, plain }
+    }
+
+    /// True if nothing but its worker's speed bears on how long a task runs.
+    #[inline(always)]
+    pub(super) const fn are_plain(&self) -> bool {
+        self.plain
     }
 
     #[inline(always)]
@@ -131,17 +153,19 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    /// Takes a task in; its name's buffer is swapped with that of the slot's last tenant.
+    /// Takes a task in, with its name if that is read.
     #[inline(always)]
-    pub(super) fn insert(&mut self, id: TaskId, task: &mut Task, limit: Option<Duration>) {
+    pub(super) fn insert(&mut self, id: TaskId, task: &Task, named: bool) {
         if id.slot() >= self.tasks.len() {
             self.tasks.resize_with(id.slot() + 1, || SimTask::new(id));
             self.workers.resize(id.slot() + 1, WorkerId(0));
         }
         let record = &mut self.tasks[id.slot()];
-        std::mem::swap(&mut record.name, &mut task.name);
+        if named {
+            record.name.clone_from(&task.name);
+        }
         (record.id, record.killed) = (id, false);
-        (record.duration, record.limit) = (task.duration, limit.unwrap_or(Duration::MAX));
+        (record.duration, record.limit) = (task.duration, task.spec.estimate.unwrap_or(Duration::MAX));
         (record.done, record.used) = (Duration::ZERO, Duration::ZERO);
         (record.first_start, record.ends_at) = (Time::NEVER, Time::NEVER);
     }
@@ -175,17 +199,28 @@ impl Tasks {
         times: &RunTimes<'_>,
     ) -> Time {
         let task = &mut self.tasks[id.slot()];
-        let run = times.on_all(task, id.index(), placement);
-        self.workers[id.slot()] = placement.worker().unwrap_or_default();
-        // Of the limit, what saved work has used is gone; what was lost does not count.
-        let mut work = run;
-        if times.kill && task.limit != Duration::MAX {
-            let limit = times.nominal_on(task.limit.saturating_sub(task.used), placement);
-            task.killed = limit < run;
-            work = work.min(limit);
+        if let (Some(place), Some(worker)) = (self.workers.get_mut(id.slot()), placement.worker()) {
+            *place = worker;
         }
-        let length = times.checkpoints.map_or(work, |costs| costs.length(work, task.is_resumed()));
-        task.ends_at = now + length;
+        task.ends_at = now + task.length(placement, times);
+        task.first_start = task.first_start.min(now);
+        task.ends_at
+    }
+
+    /// The same for one on a single worker where [nothing but speed](RunTimes::are_plain) bears on how long it takes.
+    #[inline(always)]
+    pub(super) fn start_plain(
+        &mut self,
+        id: TaskId,
+        worker: WorkerId,
+        now: Time,
+        times: &RunTimes<'_>,
+    ) -> Time {
+        let task = &mut self.tasks[id.slot()];
+        if let Some(place) = self.workers.get_mut(id.slot()) {
+            *place = worker;
+        }
+        task.ends_at = now + times.speed(worker).run_time(task.duration);
         task.first_start = task.first_start.min(now);
         task.ends_at
     }

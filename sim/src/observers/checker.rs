@@ -11,6 +11,10 @@ use crate::error::SimError;
 pub struct Checker;
 
 impl Observer for Checker {
+    fn reads_names(&self) -> bool {
+        false
+    }
+
     fn settled(&mut self, cluster: &Cluster) -> Result<(), SimError> {
         Ok(invariants::check(cluster)?)
     }

@@ -1,7 +1,7 @@
 //! GPU allocation and fragmentation against what has arrived, for workloads that reject what does not fit.
 
 use cloudai_schedulers::strategies::queue::place::gpu::fragmentation::TypicalTasks;
-use cloudai_schedulers::{Cluster, Placement, TaskSpec, WorkerId, WorkerState};
+use cloudai_schedulers::{Cluster, Part, TaskSpec, WorkerId, WorkerState};
 use cloudai_workloads::{OnFull, Scenario, Settings};
 
 use super::Observer;
@@ -114,13 +114,17 @@ impl GpuCurve {
 }
 
 impl Observer for GpuCurve {
+    fn reads_names(&self) -> bool {
+        false
+    }
+
     fn arrived(&mut self, task: &TaskSpec) {
         self.arrived += u64::from(task.request.gpu.milli()) * u64::from(task.replicas);
     }
 
-    fn held_changed(&mut self, placement: &Placement, cluster: &Cluster) {
+    fn held_changed(&mut self, parts: &[Part], cluster: &Cluster) {
         self.meet_workers(cluster);
-        placement.parts().iter().for_each(|part| self.refresh(part.worker, cluster));
+        parts.iter().for_each(|part| self.refresh(part.worker, cluster));
     }
 
     fn worker_changed(&mut self, worker: WorkerId, cluster: &Cluster) {

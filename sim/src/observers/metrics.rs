@@ -1,7 +1,7 @@
 //! The summary of a run: every metric is computed here, once, as `docs/metrics.md` defines it.
 
 use cloudai_schedulers::strategies::queue::place::gpu::fragmentation::TypicalTasks;
-use cloudai_schedulers::{Cluster, Duration, Placement, Time, Totals, UserId, WorkerId, WorkerState};
+use cloudai_schedulers::{Cluster, Duration, Part, Time, Totals, UserId, WorkerId, WorkerState};
 use cloudai_workloads::{Needs, Scenario, Settings};
 
 use super::{Attempt, AttemptEnd, EndedWaiting, Observer};
@@ -509,10 +509,14 @@ impl<'a> MetricsObserver<'a> {
 }
 
 impl Observer for MetricsObserver<'_> {
+    fn reads_names(&self) -> bool {
+        false
+    }
+
     #[inline(always)]
-    fn held_changed(&mut self, placement: &Placement, _: &Cluster) {
+    fn held_changed(&mut self, parts: &[Part], _: &Cluster) {
         if self.watches_loads {
-            placement.parts().iter().for_each(|part| self.load_changed(part.worker));
+            parts.iter().for_each(|part| self.load_changed(part.worker));
         }
     }
 

@@ -13,7 +13,7 @@ pub mod gpu_curve;
 pub mod metrics;
 pub mod timeline;
 
-use cloudai_schedulers::{Cluster, Duration, Placement, TaskId, TaskSpec, Time, WorkerId};
+use cloudai_schedulers::{Cluster, Duration, Part, Placement, TaskId, TaskSpec, Time, WorkerId};
 
 use crate::error::SimError;
 
@@ -57,7 +57,7 @@ impl AttemptEnd {
 pub struct Attempt<'a> {
     /// The task.
     pub task: TaskId,
-    /// Its name.
+    /// Its name, if the observer [reads names](Observer::reads_names).
     pub name: &'a str,
     /// What was known of it.
     pub spec: &'a TaskSpec,
@@ -90,7 +90,7 @@ pub struct Attempt<'a> {
 pub struct EndedWaiting<'a> {
     /// The task.
     pub task: TaskId,
-    /// Its name.
+    /// Its name, if the observer [reads names](Observer::reads_names).
     pub name: &'a str,
     /// What was known of it.
     pub spec: &'a TaskSpec,
@@ -108,14 +108,19 @@ pub struct EndedWaiting<'a> {
 
 /// Hears what happens in a run. Every method does nothing by default.
 pub trait Observer {
+    /// False if it has no use for the names of tasks, which need not be kept then: they are empty if nobody reads them.
+    fn reads_names(&self) -> bool {
+        true
+    }
+
     /// A task arrives; it has not been decided upon.
     fn arrived(&mut self, task: &TaskSpec) {
         let _ = task;
     }
 
     /// A task holds resources on these workers from now on, or no longer does.
-    fn held_changed(&mut self, placement: &Placement, cluster: &Cluster) {
-        let _ = (placement, cluster);
+    fn held_changed(&mut self, parts: &[Part], cluster: &Cluster) {
+        let _ = (parts, cluster);
     }
 
     /// A worker joined or changed its state.
@@ -160,18 +165,26 @@ pub trait Observer {
 }
 
 /// Observes nothing.
-impl Observer for () {}
+impl Observer for () {
+    fn reads_names(&self) -> bool {
+        false
+    }
+}
 
 /// Both observe, the first one first.
 impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn reads_names(&self) -> bool {
+        self.0.reads_names() || self.1.reads_names()
+    }
+
     fn arrived(&mut self, task: &TaskSpec) {
         self.0.arrived(task);
         self.1.arrived(task);
     }
 
-    fn held_changed(&mut self, placement: &Placement, cluster: &Cluster) {
-        self.0.held_changed(placement, cluster);
-        self.1.held_changed(placement, cluster);
+    fn held_changed(&mut self, parts: &[Part], cluster: &Cluster) {
+        self.0.held_changed(parts, cluster);
+        self.1.held_changed(parts, cluster);
     }
 
     fn worker_changed(&mut self, worker: WorkerId, cluster: &Cluster) {
@@ -202,15 +215,19 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
 
 /// Observes if it is there.
 impl<O: Observer> Observer for Option<O> {
+    fn reads_names(&self) -> bool {
+        self.as_ref().is_some_and(Observer::reads_names)
+    }
+
     fn arrived(&mut self, task: &TaskSpec) {
         if let Some(observer) = self {
             observer.arrived(task);
         }
     }
 
-    fn held_changed(&mut self, placement: &Placement, cluster: &Cluster) {
+    fn held_changed(&mut self, parts: &[Part], cluster: &Cluster) {
         if let Some(observer) = self {
-            observer.held_changed(placement, cluster);
+            observer.held_changed(parts, cluster);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Time series for the plots: exact averages over equal bins.
 
-use cloudai_schedulers::{Cluster, Placement, Time, Totals, WorkerId, WorkerSpec};
+use cloudai_schedulers::{Cluster, Part, Time, Totals, WorkerId, WorkerSpec};
 
 use super::Observer;
 use crate::error::SimError;
@@ -224,9 +224,13 @@ impl TimelineObserver {
 }
 
 impl Observer for TimelineObserver {
+    fn reads_names(&self) -> bool {
+        false
+    }
+
     #[inline]
-    fn held_changed(&mut self, placement: &Placement, _: &Cluster) {
-        placement.parts().iter().for_each(|part| self.load_changed(part.worker));
+    fn held_changed(&mut self, parts: &[Part], _: &Cluster) {
+        parts.iter().for_each(|part| self.load_changed(part.worker));
     }
 
     fn worker_changed(&mut self, worker: WorkerId, _: &Cluster) {

@@ -416,12 +416,14 @@ impl Cluster {
             self.lose_attempt(task);
             return Ok(());
         }
-        record.failed_starts += 1;
-        let (cancel, failed_starts) = (record.after_stop == AfterStop::Cancel, record.failed_starts);
-        let stopping = record.state == TaskState::Stopping;
+        let (stopping, cancel) =
+            (record.state == TaskState::Stopping, record.after_stop == AfterStop::Cancel);
         let workers: Vec<WorkerId> = distinct_workers(&record.placement).collect();
         let (placement, assigned_at) = (record.placement.clone(), record.assigned_at);
         self.effects.push(Effect::AttemptLost { task, attempt, placement, assigned_at, started_at: None });
+        let setback = self.setback_mut(task);
+        setback.failed_starts += 1;
+        let failed_starts = setback.failed_starts;
         if stopping && cancel {
             self.finish(task, TaskState::Cancelled);
         } else if failed_starts >= self.config.max_failed_starts {

@@ -15,6 +15,8 @@ use crate::model::{Duration, TaskId, Time, WorkerId};
 pub(crate) struct Setback {
     /// Attempts that were lost with their workers.
     lost_attempts: u32,
+    /// Starts that failed.
+    pub(super) failed_starts: u32,
     /// Work that need not be done again, at nominal speed.
     saved: Duration,
     /// The current attempt as it was assigned, once some worker of it is lost and others still hold parts of it.
@@ -116,7 +118,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn setback_mut(&mut self, task: TaskId) -> &mut Setback {
+    pub(super) fn setback_mut(&mut self, task: TaskId) -> &mut Setback {
         self.plain = false;
         self.setbacks.entry(task.slot).or_default()
     }

@@ -74,8 +74,9 @@ pub(crate) enum AfterStop {
     Cancel,
 }
 
-/// A task: what changes, and what it is.
+/// A task: what changes, and what it is. In whole lines of the cache, as few as can be.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(crate) struct TaskRecord {
     /// Identity of the tenant; `NIL` in a free slot.
     pub(crate) index: u32,
@@ -85,8 +86,6 @@ pub(crate) struct TaskRecord {
     pub(crate) plain: bool,
     /// Number of the current or last attempt; 0 before the first.
     pub(crate) attempt: u32,
-    /// Starts that failed so far.
-    pub(crate) failed_starts: u32,
     /// The worker of the lane that the task waits in, or went through.
     pub(crate) lane: Option<WorkerId>,
     pub(crate) placement: Placement,
@@ -125,7 +124,6 @@ impl TaskRecord {
             after_stop: AfterStop::Requeue,
             plain: false,
             attempt: 0,
-            failed_starts: 0,
             lane: None,
             placement: Placement::default(),
             listed_at: 0,
@@ -144,7 +142,7 @@ impl TaskRecord {
     fn take_tenant(&mut self, spec: &TaskSpec, estimate: Option<Duration>) {
         self.index = spec.index;
         self.plain = spec.replicas <= 1 && spec.constraint == ConstraintId::ANY && spec.request.gpu.is_none();
-        (self.attempt, self.failed_starts) = (0, 0);
+        self.attempt = 0;
         self.lane = None;
         self.placement = Placement::default();
         self.eligible = spec.arrival;
@@ -285,5 +283,15 @@ impl TaskTable {
             .zip(&self.records)
             .filter(|(_, record)| record.index != NIL && !record.state.is_terminal())
             .map(|(slot, record)| TaskId { index: record.index, slot })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_takes_three_lines() {
+        assert_eq!(size_of::<TaskRecord>(), 3 * 64);
     }
 }

@@ -145,7 +145,7 @@ impl<O: Observer> Engine<'_, O> {
         let attempt = seen.attempt();
         self.observer.attempt_ended(&Attempt {
             task,
-            name: &record.name,
+            name: self.tasks.name(task),
             spec: seen.spec(),
             placement,
             attempt,
@@ -249,7 +249,7 @@ impl<O: Observer> Engine<'_, O> {
             if status.is_retried() { progress.work.saturating_sub(progress.saved) } else { Duration::ZERO };
         self.observer.attempt_ended(&Attempt {
             task,
-            name: &record.name,
+            name: self.tasks.name(task),
             spec: seen.spec(),
             placement,
             attempt: over.attempt,
@@ -306,7 +306,7 @@ impl<O: Observer> Engine<'_, O> {
         let record = self.tasks.get(task);
         self.observer.ended_waiting(&EndedWaiting {
             task,
-            name: &record.name,
+            name: self.tasks.name(task),
             spec: ended.spec(),
             status,
             end: now,

@@ -129,7 +129,7 @@ impl<O: Observer> Engine<'_, O> {
     /// The names of tasks, for an error: those that are kept, or else from the workload; numbers if that can no longer be read.
     pub(super) fn names(&self, tasks: &[TaskId]) -> Vec<String> {
         if self.reads_names {
-            return tasks.iter().map(|&task| self.tasks.get(task).name.clone()).collect();
+            return tasks.iter().map(|&task| self.tasks.name(task).to_owned()).collect();
         }
         let mut names: Vec<String> = tasks.iter().map(ToString::to_string).collect();
         let Ok(mut stream) = self.scenario.stream() else { return names };

@@ -5,8 +5,9 @@ use cloudai_schedulers::{
 };
 use cloudai_workloads::{Durations, Task};
 
-/// The true side of a task, beside the core's slot.
+/// The true side of a task, beside the core's slot: one line of the cache.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(super) struct SimTask {
     /// The slot's tenant, or its last one.
     id: TaskId,
@@ -24,7 +25,6 @@ pub(super) struct SimTask {
     done: Duration,
     /// How much of its limit that has taken.
     used: Duration,
-    pub(super) name: String,
 }
 
 impl SimTask {
@@ -38,7 +38,6 @@ impl SimTask {
             limit: Duration::MAX,
             done: Duration::ZERO,
             used: Duration::ZERO,
-            name: String::new(),
         }
     }
 
@@ -150,6 +149,8 @@ pub(super) struct Tasks {
     tasks: Vec<SimTask>,
     /// Where the first part of a task runs, apart from the rest: few enough bytes to be at hand always.
     workers: Vec<WorkerId>,
+    /// Their names, if these are read.
+    names: Vec<String>,
 }
 
 impl Tasks {
@@ -161,13 +162,29 @@ impl Tasks {
             self.workers.resize(id.slot() + 1, WorkerId(0));
         }
         let record = &mut self.tasks[id.slot()];
-        if named {
-            record.name.clone_from(&task.name);
-        }
         (record.id, record.killed) = (id, false);
         (record.duration, record.limit) = (task.duration, task.spec.estimate.unwrap_or(Duration::MAX));
         (record.done, record.used) = (Duration::ZERO, Duration::ZERO);
         (record.first_start, record.ends_at) = (Time::NEVER, Time::NEVER);
+        if named {
+            self.keep_name(id, &task.name);
+        }
+    }
+
+    #[inline(never)]
+    fn keep_name(&mut self, id: TaskId, name: &str) {
+        if id.slot() >= self.names.len() {
+            self.names.resize_with(id.slot() + 1, String::new);
+        }
+        let place = &mut self.names[id.slot()];
+        place.clear();
+        place.push_str(name);
+    }
+
+    /// The name of a task; empty if it was not kept.
+    #[inline]
+    pub(super) fn name(&self, task: TaskId) -> &str {
+        self.names.get(task.slot()).map_or("", String::as_str)
     }
 
     /// True if all tasks that are alive lie in a near cache, as likely as not.
@@ -272,5 +289,15 @@ impl Tasks {
         let used = if times.durations.is_none() { gained } else { times.nominal_of(run, placement) };
         task.used = task.used.saturating_add(used);
         task.done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_true_side_of_a_task_takes_one_line() {
+        assert_eq!(size_of::<SimTask>(), 64);
     }
 }

@@ -23,8 +23,15 @@ pub struct TaskStream {
 #[derive(Debug)]
 enum State {
     /// Up to the one at `next` they have been given.
-    Loaded { tasks: Arc<[Task]>, next: usize },
-    File { file: Box<FileStream>, retime: Option<(Time, Load)>, task: Box<Task> },
+    Loaded {
+        tasks: Arc<[Task]>,
+        next: usize,
+    },
+    File {
+        file: Box<FileStream>,
+        retime: Option<(Time, Load)>,
+        task: Box<Task>,
+    },
 }
 
 impl TaskStream {
@@ -56,9 +63,7 @@ impl TaskStream {
                 *next += 1;
                 Ok(task.map(|task| task.spec.arrival))
             }
-            State::File { file, retime, task } => {
-                Ok(read(file, *retime, task)?.then_some(task.spec.arrival))
-            }
+            State::File { file, retime, task } => Ok(read(file, *retime, task)?.then_some(task.spec.arrival)),
         }
     }
 

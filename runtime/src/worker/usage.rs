@@ -103,7 +103,8 @@ mod tests {
 
     /// The model of each device, as the driver's own tool has it; `None` where it is not there.
     fn models_of_nvidia_smi() -> Option<Vec<String>> {
-        let out = Command::new("nvidia-smi").args(["--query-gpu=name", "--format=csv,noheader"]).output().ok()?;
+        let out =
+            Command::new("nvidia-smi").args(["--query-gpu=name", "--format=csv,noheader"]).output().ok()?;
         let models = String::from_utf8(out.stdout).ok()?;
         out.status.success().then(|| models.lines().map(|model| model.trim().to_owned()).collect())
     }

@@ -112,7 +112,7 @@ impl Queue {
     #[inline(always)]
     fn count_in(&mut self, tasks: &TaskTable, slot: u32) {
         self.len += 1;
-        if self.deep != usize::MAX {
+        if self.len > self.deep || self.waiting.is_some() {
             self.note(tasks, slot);
         }
     }
@@ -123,7 +123,7 @@ impl Queue {
         if let Some(waiting) = &mut self.waiting {
             let (key, demand) = entry(tasks, slot);
             waiting.insert(key, demand);
-        } else if self.len > self.deep {
+        } else {
             self.index(tasks);
         }
     }

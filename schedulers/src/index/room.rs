@@ -1,5 +1,7 @@
 //! First fit and "every feasible worker": a tree of maxima over the workers.
 
+use wide::f32x4;
+
 use super::Demand;
 use super::tree::{above, next_leaf};
 use crate::model::{Duration, MILLI_PER_GPU, Request};
@@ -49,19 +51,27 @@ impl Room {
 /// Of GPU one number tells all: the milli-GPU of the whole devices that are free, or what the emptiest device has left if
 /// none is.
 ///
-/// Signed numbers are what every processor compares four at a time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(align(16))]
-struct Amounts([i32; 4]);
+/// They are kept as the floating-point numbers of the same bits, which are in the same order, all of them normal: of those every
+/// processor takes the larger four at a time, of integers only newer ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Amounts(f32x4);
 
-/// A number from here on was cut.
-const MOST: u64 = i32::MAX as u64;
+/// The bits of the number that stands for no amount at all.
+const NOTHING: u32 = f32::MIN_POSITIVE.to_bits();
+
+/// The largest amount that is told apart: what is more was cut.
+const MOST: u32 = f32::MAX.to_bits() - NOTHING;
 
 impl Amounts {
     #[inline(always)]
     fn new(cpu_milli: u64, memory_mib: u64, storage_mib: u64, gpu_milli: u32) -> Self {
-        let number = |amount: u64| amount.min(MOST - 1) as i32 + 1;
-        Self([number(cpu_milli), number(memory_mib), number(storage_mib), number(gpu_milli.into())])
+        let number = |amount: u64| f32::from_bits(amount.min(MOST.into()) as u32 + NOTHING);
+        Self(f32x4::new([
+            number(cpu_milli),
+            number(memory_mib),
+            number(storage_mib),
+            number(gpu_milli.into()),
+        ]))
     }
 
     #[inline(always)]
@@ -78,9 +88,9 @@ impl Amounts {
 
     /// The room, or more where amounts were cut.
     fn room(self) -> Room {
-        let [cpu_milli, memory_mib, storage_mib, gpu_milli] = self.0.map(|number| {
-            let number = u64::from(number.unsigned_abs());
-            if number == MOST { u64::MAX } else { number.saturating_sub(1) }
+        let [cpu_milli, memory_mib, storage_mib, gpu_milli] = self.0.to_array().map(|number| {
+            let amount = number.to_bits().saturating_sub(NOTHING);
+            if amount == MOST { u64::MAX } else { amount.into() }
         });
         let gpu_milli = u32::try_from(gpu_milli).unwrap_or(0);
         Room {
@@ -94,14 +104,18 @@ impl Amounts {
 
     #[inline(always)]
     fn max(self, other: Self) -> Self {
-        Self(std::array::from_fn(|at| self.0[at].max(other.0[at])))
+        Self(self.0.fast_max(other.0))
     }
 
-    /// True if `request` fits.
+    /// A bit for each amount that `request` asks more of.
     #[inline(always)]
-    fn hold(self, request: Self) -> bool {
-        // Without branches: all four at once.
-        (0..4).fold(true, |all, at| all & (request.0[at] <= self.0[at]))
+    fn lacks(self, request: Self) -> u32 {
+        request.0.simd_gt(self.0).to_bitmask()
+    }
+
+    #[inline(always)]
+    fn is(self, other: Self) -> bool {
+        self.0.simd_eq(other.0).all()
     }
 }
 
@@ -128,13 +142,12 @@ impl Group {
     /// The first at or behind `from` that holds `request`.
     #[inline(always)]
     fn first(&self, from: usize, request: Amounts) -> Option<usize> {
-        let bits = self
-            .0
-            .iter()
-            .enumerate()
-            .fold(0u32, |bits, (at, amounts)| bits | u32::from(amounts.hold(request)) << at);
-        let bits = bits >> from << from;
-        (bits != 0).then(|| bits.trailing_zeros() as usize)
+        let [a, b, c, d] = self.0.map(|amounts| amounts.lacks(request));
+        let lacks = a | b << 4 | c << 8 | d << 12;
+        // One bit for each of the four that lacks nothing.
+        let lacks = lacks | lacks >> 1 | lacks >> 2 | lacks >> 3;
+        let fits = !lacks & 0x1111 & (0xFFFF << (4 * from));
+        (fits != 0).then(|| fits.trailing_zeros() as usize / 4)
     }
 }
 
@@ -188,14 +201,14 @@ impl RoomTree {
     fn renew(&mut self, mut group: usize, mut at: usize, mut amounts: Amounts) {
         loop {
             let Some(here) = self.groups.get_mut(group) else { return };
+            if here.0[at & 3].is(amounts) {
+                return;
+            }
             amounts = here.replace(at, amounts);
             if group == 0 {
                 break;
             }
             (group, at) = above::<4>(group);
-            if self.groups[group].0[at] == amounts {
-                return;
-            }
         }
         self.most = amounts.room();
     }
@@ -205,7 +218,6 @@ impl RoomTree {
         let group = self.inner + worker / 4;
         if let Some(bottom) = self.groups.get(group) {
             crate::prefetch(bottom);
-            crate::prefetch(&self.groups[group.saturating_sub(1) / 4]);
         }
     }
 

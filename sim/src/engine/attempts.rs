@@ -120,10 +120,7 @@ impl<O: Observer> Engine<'_, O> {
     #[inline(always)]
     pub(super) fn complete(&mut self, key: u128, now: Time) -> Result<(), SimError> {
         // With no attempt stopped, every key is that of one that ends now.
-        if self.stopped_ends == 0
-            && self.run_times.are_plain()
-            && self.failures.nothing_stands_still()
-        {
+        if self.stopped_ends == 0 && self.run_times.are_plain() && self.failures.nothing_stands_still() {
             return self.complete_whole(slot_of(key), now);
         }
         let Some((task, killed)) = self.tasks.take_ending(index_of(key), slot_of(key), now) else {
@@ -332,9 +329,6 @@ impl<O: Observer> Engine<'_, O> {
     /// `on_full = "reject"`: what the pass has left waiting is turned away, unless it has been started before.
     #[inline(never)]
     pub(super) fn reject_waiting(&mut self, now: Time) -> Result<(), SimError> {
-        if self.cluster.waiting() == 0 {
-            return Ok(());
-        }
         let view = self.cluster.view();
         let mut waiting: Vec<TaskId> = view.queue().collect();
         if self.cluster.waiting() > view.queue_len() {

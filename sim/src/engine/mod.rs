@@ -283,7 +283,7 @@ impl<'a, O: Observer> Engine<'a, O> {
             self.cluster.notify(strategy);
             self.pass(strategy);
             self.carry_out(now)?;
-            if self.settings.on_full == OnFull::Reject {
+            if self.cluster.waiting() > 0 && self.settings.on_full == OnFull::Reject {
                 self.reject_waiting(now)?;
             }
             passes += 1;

@@ -194,11 +194,13 @@ impl RoomTree {
             self.most = *room;
             return;
         }
-        self.renew(self.inner + worker / 4, worker % 4, Amounts::of_room(room));
+        self.renew(worker, room);
     }
 
     #[inline(never)]
-    fn renew(&mut self, mut group: usize, mut at: usize, mut amounts: Amounts) {
+    fn renew(&mut self, worker: usize, room: &Room) {
+        let (mut group, mut at) = (self.inner + worker / 4, worker % 4);
+        let mut amounts = Amounts::of_room(room);
         loop {
             let Some(here) = self.groups.get_mut(group) else { return };
             if here.0[at & 3].is(amounts) {

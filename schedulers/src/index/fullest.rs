@@ -12,6 +12,7 @@
 //! A level is a short sorted list as long as it has few workers. A long one whose workers all have the same cpu, memory and gpu
 //! free, as where tasks ask for whole cores, is a bitset of workers; any other long one is a sorted set in blocks.
 
+use super::amount::{LESS, number_of};
 use super::bits::Bits;
 use super::blocks::SortedBlocks;
 use super::maxima::Maxima;
@@ -57,9 +58,6 @@ fn eighths(milli: u32) -> u32 {
 
 /// There are at most so many levels: three lines of their tree lead to each.
 const MOST_LEVELS: usize = 4096;
-
-/// The top of a level without workers.
-const EMPTY: i32 = i32::MIN;
 
 /// A level with more keys than this is no plain list any more.
 const FEW: usize = 64;
@@ -142,9 +140,9 @@ impl FullestFirst {
     pub(crate) fn insert(&mut self, key: Key) {
         let (shape, key) = (self.shape, self.shape.pack(key));
         let at = shape.level(key);
-        self.tops.set(at, self.tops.get(at).max(cut(shape.memory(key))));
+        self.tops.set(at, self.tops.get(at).max(number_of(shape.memory(key))));
         if shape.gpu_bits > 0 {
-            self.gpus.set(at, self.gpus.get(at).max(cut(shape.gpu(key))));
+            self.gpus.set(at, self.gpus.get(at).max(number_of(shape.gpu(key))));
         }
         let level = &mut self.levels[at];
         match level {
@@ -172,8 +170,8 @@ impl FullestFirst {
                 if keys.get(place) == Some(&key) {
                     keys.remove(place);
                 }
-                let has_more_gpu = shape.gpu_bits == 0 || self.gpus.get(at) > cut(shape.gpu(key));
-                if has_more_gpu && self.tops.get(at) > cut(shape.memory(key)) {
+                let has_more_gpu = shape.gpu_bits == 0 || self.gpus.get(at) > number_of(shape.gpu(key));
+                if has_more_gpu && self.tops.get(at) > number_of(shape.memory(key)) {
                     return;
                 }
                 shape.most(keys)
@@ -185,7 +183,7 @@ impl FullestFirst {
                 if !workers.is_empty() {
                     return;
                 }
-                (EMPTY, EMPTY)
+                (LESS, LESS)
             }
             Level::Many(keys) => {
                 keys.remove(key);
@@ -200,7 +198,7 @@ impl FullestFirst {
 
     /// Notes the most memory and gpu in a level.
     #[inline]
-    fn set_most(&mut self, at: usize, (memory, gpu): (i32, i32)) {
+    fn set_most(&mut self, at: usize, (memory, gpu): (f32, f32)) {
         self.tops.set(at, memory);
         if self.shape.gpu_bits > 0 {
             self.gpus.set(at, gpu);
@@ -224,9 +222,9 @@ impl FullestFirst {
         let suits = |&key: &u64| shape.memory(key) >= memory_mib && shape.gpu(key) >= gpu;
         let mut at = shape.level(from);
         loop {
-            at = self.tops.next(at, cut(memory_mib))?;
+            at = self.tops.next(at, number_of(memory_mib))?;
             if gpu > 0 {
-                let with_gpu = self.gpus.next(at, cut(gpu))?;
+                let with_gpu = self.gpus.next(at, number_of(gpu))?;
                 if with_gpu > at {
                     at = with_gpu;
                     continue;
@@ -253,15 +251,9 @@ impl FullestFirst {
             Level::Alike { room, workers } => *room == shape.room(key) && workers.contains(shape.worker(key)),
             Level::Many(keys) => keys.contains(key),
         });
-        let gpus_agree = shape.gpu_bits == 0 || self.gpus.get(at) >= cut(shape.gpu(key));
-        found && gpus_agree && self.tops.get(at) >= cut(shape.memory(key))
+        let gpus_agree = shape.gpu_bits == 0 || self.gpus.get(at) >= number_of(shape.gpu(key));
+        found && gpus_agree && self.tops.get(at) >= number_of(shape.memory(key))
     }
-}
-
-/// An amount as far as 31 bits can tell.
-#[inline]
-fn cut(amount: u64) -> i32 {
-    i32::try_from(amount).unwrap_or(i32::MAX)
 }
 
 impl Shape {
@@ -292,10 +284,10 @@ impl Shape {
 
     /// The most memory and the most gpu in `keys`.
     #[inline]
-    fn most(self, keys: &[u64]) -> (i32, i32) {
+    fn most(self, keys: &[u64]) -> (f32, f32) {
         let most =
-            |of: fn(Self, u64) -> u64| keys.iter().map(|&key| cut(of(self, key))).max().unwrap_or(EMPTY);
-        (most(Self::memory), if self.gpu_bits > 0 { most(Self::gpu) } else { EMPTY })
+            |of: fn(Self, u64) -> u64| keys.iter().map(|&key| of(self, key)).max().map_or(LESS, number_of);
+        (most(Self::memory), if self.gpu_bits > 0 { most(Self::gpu) } else { LESS })
     }
 
     /// The key without the worker.

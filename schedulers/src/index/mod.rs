@@ -12,6 +12,7 @@
 //!
 //! A query that is not declared still gives the right answer, by looking at every worker.
 
+mod amount;
 mod bits;
 mod blocks;
 mod demand;

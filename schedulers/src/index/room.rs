@@ -3,6 +3,7 @@
 use wide::f32x4;
 
 use super::Demand;
+use super::amount::{MOST, amount_of, number_of};
 use super::tree::{above, next_leaf};
 use crate::model::{Duration, MILLI_PER_GPU, Request};
 
@@ -43,35 +44,21 @@ impl Room {
     }
 }
 
-/// A room or a request in one register of 16 bytes: cpu in milli-cores, memory in MiB, storage in MiB, GPU in milli-GPU. A
-/// number is one more than the amount, 0 where there is no worker, so that not even a request of nothing fits there. Amounts
-/// beyond 31 bits are cut, so that what fits is never kept out, and what is let through has to be looked at where amounts are
-/// that large.
+/// A room or a request in one register of 16 bytes, as [numbers](super::amount): cpu in milli-cores, memory in MiB, storage in MiB, GPU in
+/// milli-GPU. Where there is no worker there is less than nothing, so that not even a request of nothing fits there. What is
+/// larger than a number can tell is cut, so that what fits is never kept out, and what is let through has to be looked at where
+/// amounts are that large.
 ///
 /// Of GPU one number tells all: the milli-GPU of the whole devices that are free, or what the emptiest device has left if
 /// none is.
-///
-/// They are kept as the floating-point numbers of the same bits, which are in the same order, all of them normal: of those every
-/// processor takes the larger four at a time, of integers only newer ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Amounts(f32x4);
-
-/// The bits of the number that stands for no amount at all.
-const NOTHING: u32 = f32::MIN_POSITIVE.to_bits();
-
-/// The largest amount that is told apart: what is more was cut.
-const MOST: u32 = f32::MAX.to_bits() - NOTHING;
 
 impl Amounts {
     #[inline(always)]
     fn new(cpu_milli: u64, memory_mib: u64, storage_mib: u64, gpu_milli: u32) -> Self {
-        let number = |amount: u64| f32::from_bits(amount.min(MOST.into()) as u32 + NOTHING);
-        Self(f32x4::new([
-            number(cpu_milli),
-            number(memory_mib),
-            number(storage_mib),
-            number(gpu_milli.into()),
-        ]))
+        let amounts = [cpu_milli, memory_mib, storage_mib, gpu_milli.into()];
+        Self(f32x4::new(amounts.map(number_of)))
     }
 
     #[inline(always)]
@@ -89,7 +76,7 @@ impl Amounts {
     /// The room, or more where amounts were cut.
     fn room(self) -> Room {
         let [cpu_milli, memory_mib, storage_mib, gpu_milli] = self.0.to_array().map(|number| {
-            let amount = number.to_bits().saturating_sub(NOTHING);
+            let amount = amount_of(number);
             if amount == MOST { u64::MAX } else { amount.into() }
         });
         let gpu_milli = u32::try_from(gpu_milli).unwrap_or(0);

@@ -21,7 +21,7 @@ const PLACES: [f32x4; 4] = [
 impl Line {
     #[inline(always)]
     const fn get(&self, at: usize) -> f32 {
-        self.0[at / 4 & 3].as_array()[at & 3]
+        self.0[(at / 4) & 3].as_array()[at & 3]
     }
 
     /// Replaces one, and returns the most of all then. What is at hand is not read back: that would have to wait until it is
@@ -33,7 +33,7 @@ impl Line {
         let with = |quarter: usize| place.simd_eq(PLACES[quarter]).bitselect(new, self.0[quarter]);
         let [a, b, c, d] = [0, 1, 2, 3].map(with);
         let most = a.fast_max(b).fast_max(c.fast_max(d)).to_array();
-        self.0[at / 4 & 3].as_mut_array()[at & 3] = number;
+        self.0[(at / 4) & 3].as_mut_array()[at & 3] = number;
         larger(larger(most[0], most[1]), larger(most[2], most[3]))
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cloudai_schedulers::model::Time;
+use cloudai_schedulers::prefetch;
 
 use crate::columns::tasks as column;
 use crate::names::Names;
@@ -11,6 +12,9 @@ use crate::source::Source;
 use crate::table::Table;
 use crate::task::{Task, TaskParser};
 use crate::variation::Load;
+
+/// Of tasks in memory, the one so far ahead is asked for.
+const AHEAD: usize = 4;
 
 /// The tasks of a scenario in order of (arrival, index).
 ///
@@ -60,6 +64,9 @@ impl TaskStream {
         match &mut self.state {
             State::Loaded { tasks, next } => {
                 let task = tasks.get(*next);
+                if let Some(soon) = tasks.get(*next + AHEAD) {
+                    prefetch(soon);
+                }
                 *next += 1;
                 Ok(task.map(|task| task.spec.arrival))
             }

@@ -54,7 +54,12 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
     }
     match error.downcast_ref::<SweepError>() {
         Some(SweepError::Run(SimError::Interrupted)) => return ExitCode::from(130),
-        Some(SweepError::Input(_) | SweepError::Foreign { .. } | SweepError::List { .. }) => {
+        Some(
+            SweepError::Input(_)
+            | SweepError::Foreign { .. }
+            | SweepError::File { .. }
+            | SweepError::List { .. },
+        ) => {
             return ExitCode::from(2);
         }
         Some(SweepError::Slurm(error)) if error.is_usage() => return ExitCode::from(2),

@@ -157,7 +157,7 @@ fn say(status: &Status, args: &SweepArgs) {
     }
     if dropped > 0 {
         tell(format_args!(
-            "note: {dropped} lines of the journals are torn or of another version; their cells run again"
+            "note: lines of the journals that are torn or of another version: {dropped}; their cells run again"
         ));
     }
 }

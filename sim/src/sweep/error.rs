@@ -23,6 +23,12 @@ pub enum SweepError {
         /// The folder.
         dir: PathBuf,
     },
+    /// What should be the folder is a file.
+    #[error("{}: is a file; expected a folder, or nothing", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another process works there.
     #[error("{}: another process works on this sweep, or on this shard of it; expected to be alone there", .path.display())]
     Busy {
@@ -64,6 +70,14 @@ pub enum SweepError {
 }
 
 impl SweepError {
+    /// A folder that could not be created.
+    pub(crate) fn creating(dir: &Path, source: io::Error) -> Self {
+        if dir.is_file() {
+            return Self::File { path: dir.to_path_buf() };
+        }
+        Self::io(dir, "create", source)
+    }
+
     pub(crate) fn io(path: &Path, what: &'static str, source: io::Error) -> Self {
         Self::Io { what, path: path.to_path_buf(), source }
     }

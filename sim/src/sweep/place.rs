@@ -68,7 +68,7 @@ impl Place {
     /// Opens the folder, which is created if it is not there, alone or as a member: one of several processes, here or on other
     /// machines, each with a name, a lock and a journal of its own.
     pub(super) fn open(dir: &Path, member: Option<String>) -> Result<Self, SweepError> {
-        fs::create_dir_all(dir).map_err(|source| SweepError::io(dir, "create", source))?;
+        fs::create_dir_all(dir).map_err(|source| SweepError::creating(dir, source))?;
         let names = names(dir)?;
         if !names.is_empty() && !names.iter().any(|name| name == "lock" || is_journal(name)) {
             return Err(SweepError::Foreign { dir: dir.to_path_buf() });

@@ -129,7 +129,25 @@ pub struct Table {
 pub enum TableError {
     /// The CSV itself is broken.
     #[error(transparent)]
-    Csv(#[from] csv::Error),
+    Csv(csv::Error),
+    /// A row does not have as many values as there are columns.
+    #[error("line {line}: {values} values; expected {columns}, as many as columns")]
+    Length {
+        /// The line in the file.
+        line: u64,
+        /// How many there are.
+        values: u64,
+        /// How many there should be.
+        columns: u64,
+    },
+    /// The last row is not whole.
+    #[error(
+        "line {line}: ends without a line break, as a file does that was cut off; expected the whole table"
+    )]
+    CutOff {
+        /// The line in the file.
+        line: usize,
+    },
     /// A column or cell is not what was expected.
     #[error("line {line}: {column}: {value:?}: expected {expected}")]
     Cell {
@@ -142,6 +160,18 @@ pub enum TableError {
         /// What was expected.
         expected: &'static str,
     },
+}
+
+impl From<csv::Error> for TableError {
+    fn from(error: csv::Error) -> Self {
+        match *error.kind() {
+            csv::ErrorKind::UnequalLengths { ref pos, expected_len, len } => {
+                let line = pos.as_ref().map_or(0, csv::Position::line);
+                Self::Length { line, values: len, columns: expected_len }
+            }
+            _ => Self::Csv(error),
+        }
+    }
 }
 
 impl Table {
@@ -283,8 +313,13 @@ impl Table {
     ///
     /// # Errors
     /// [`TableError`], with the line and the column.
-    pub fn read_csv(input: impl Read) -> Result<Self, TableError> {
-        let mut reader = csv::Reader::from_reader(input);
+    pub fn read_csv(mut input: impl Read) -> Result<Self, TableError> {
+        let mut text = Vec::new();
+        input.read_to_end(&mut text).map_err(csv::Error::from)?;
+        if text.last().is_some_and(|&last| last != b'\n') {
+            return Err(TableError::CutOff { line: text.split(|&byte| byte == b'\n').count() });
+        }
+        let mut reader = csv::Reader::from_reader(text.as_slice());
         let header = reader.headers()?.clone();
         let wrong = |line, column: &str, value: &str, expected| TableError::Cell {
             line,
@@ -524,6 +559,19 @@ mod tests {
             error(&text.replace("\n0,", "\n1,")),
             "line 2: cell: \"1\": expected the cells in order, from 0"
         );
+        assert_eq!(
+            error(&text.replacen("\n0,", "\n0,0,", 1)),
+            format!("line 2: {} values; expected {}, as many as columns", 1 + columns(&text), columns(&text))
+        );
+        let lines = text.lines().count();
+        for cut in 1..=3 {
+            let error = error(&text[..text.len() - cut]);
+            assert!(error.starts_with(&format!("line {lines}: ends without a line break")), "{error}");
+        }
+    }
+
+    fn columns(text: &str) -> usize {
+        text.lines().next().unwrap().split(',').count()
     }
 
     #[test]

@@ -210,6 +210,7 @@ fn open(dir: &Path) -> Result<(), SweepError> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             fs::create_dir_all(dir).map_err(|source| SweepError::io(dir, "create", source))
         }
+        Err(_) if dir.is_file() => Err(SweepError::File { path: dir.to_path_buf() }),
         Err(source) => Err(SweepError::io(dir, "read", source)),
     }
 }

@@ -224,8 +224,7 @@ impl<'a> Reader<'a> {
 
     /// The values of `{ from, to, step }`.
     fn steps(&mut self, key: &str, table: &DeTable<'_>) -> Result<Vec<String>, &'static str> {
-        const EXPECTED: &str =
-            "a range such as { from = 0.1, to = 0.5, step = 0.1 }, of numbers with at most nine decimals";
+        const EXPECTED: &str = "a range such as { from = 0.1, to = 0.5, step = 0.1 }, of numbers with at most nine decimals and no exponent";
         let mut numbers = [None; 3];
         for entry in Self::entries(table) {
             let Some(place) = ["from", "to", "step"].iter().position(|&name| name == entry.key) else {

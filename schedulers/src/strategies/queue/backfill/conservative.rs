@@ -7,6 +7,7 @@ use super::search::Search;
 use super::window::Window;
 use super::{Backfilling, Pass};
 use crate::strategies::queue::order::Ahead;
+use crate::strategies::queue::place::Limits;
 use crate::{ClusterView, Demand, Duration, Indexes, Request, TaskId, Time, WorkerId};
 
 /// Conservative backfilling (Mu'alem, Feitelson 2001, IEEE TPDS).
@@ -56,16 +57,51 @@ impl Backfilling for Conservative {
 
     fn pass(&mut self, pass: &mut Pass<'_, '_>) {
         // Only a pass that may start something needs to know what will be free.
-        if pass.look_ahead(&[pass.view().most_room()]) == Ahead::Nothing {
+        if !may_start_any(pass) {
             return;
+        }
+        let mut held_up = None;
+        if self.plan.keeps_none() && matches!(self.forecast, Forecast::Estimates) {
+            let Some(task) = start_in_order(pass) else { return };
+            held_up = Some(task);
+            pass.look_from_here();
+            if !is_gang(&pass.view(), task) && !may_start_any(pass) {
+                return;
+            }
         }
         self.plan.begin(&pass.view(), &self.forecast);
         self.plan.replay(pass, &mut self.forecast);
+        if let Some(task) = held_up {
+            self.plan.add(pass, &mut self.forecast, task);
+        }
         let mut window = Window::default();
         self.go_on(pass, &mut window);
         self.plan.release(&pass.view(), window.reserved.into_values().flatten());
         self.plan.finish(&pass.view(), &self.forecast);
     }
+}
+
+/// True if there is a task that some worker has room for, as far as amounts tell, behind those that were looked at.
+fn may_start_any(pass: &mut Pass<'_, '_>) -> bool {
+    pass.look_ahead(&[pass.view().most_room()]) != Ahead::Nothing
+}
+
+/// While nobody has a reservation, what is free now is free for ever: starts tasks in queue order, as far as one that does not
+/// fit, which it returns.
+///
+/// Or that is a gang: the pass that starts it counts on all of it for as long as the slowest worker takes on which it could run,
+/// and those that come behind it have to see that.
+fn start_in_order(pass: &mut Pass<'_, '_>) -> Option<TaskId> {
+    while let Some(task) = pass.next_task() {
+        if is_gang(&pass.view(), task) || !pass.starts(task, Limits::NONE) {
+            return Some(task);
+        }
+    }
+    None
+}
+
+fn is_gang(view: &ClusterView<'_>, task: TaskId) -> bool {
+    view.task(task).is_some_and(|task| task.spec().replicas > 1)
 }
 
 impl Conservative {

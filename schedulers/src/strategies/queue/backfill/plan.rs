@@ -64,6 +64,11 @@ impl Plan {
         *self = Self::default();
     }
 
+    /// True if it has no reservation that would hold in a pass that begins now.
+    pub(super) fn keeps_none(&self) -> bool {
+        !self.is_kept || self.made.is_empty()
+    }
+
     /// A pass begins.
     pub(super) fn begin(&mut self, view: &ClusterView<'_>, forecast: &Forecast) {
         (self.turn, self.has_grown) = (0, false);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cloudai_schedulers::{Duration, SchedulingContext, Time, WorkerId};
-use cloudai_sim::{Hooks, SimError};
+use cloudai_sim::{Hooks, SimError, run};
 
 use crate::strategies::{play, queue, start, start_all, stop, task};
 use crate::support::{Case, FOUR, ONE};
@@ -31,6 +31,29 @@ fn of_many_tasks_ten_are_named_and_the_rest_counted() {
         "{error}"
     );
     assert!(!error.contains("t10"), "{error}");
+}
+
+/// Whoever reads no names, as metrics alone, has none kept: they come from the workload then, in memory or in its file.
+#[test]
+fn tasks_are_named_even_if_no_name_was_kept() {
+    let rows = ["arrival_s duration_s cpu_cores", "b 0 1 1", "a 0 1 1", "c 5 1 1"];
+    let mut case = Case::new(ONE, &rows);
+    for held in [false, true] {
+        if held {
+            case.scenario.hold().unwrap();
+        }
+        let mut strategy = play(|cx: &mut SchedulingContext<'_>| {
+            if let Some(first) = queue(cx).first().filter(|&&first| first == 0) {
+                start(cx, *first, 0);
+            }
+        });
+        let error = run(&case.scenario, &case.settings, "test", &mut strategy, &mut (), Hooks::default())
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "strategy 'test' left 2 tasks unscheduled for ever, at 5 s: a (queued), c (queued)"
+        );
+    }
 }
 
 #[test]

@@ -19,9 +19,10 @@ use crate::interrupt;
 use crate::progress::Progress;
 
 pub(super) fn run(args: &SweepArgs, registry: &Registry) -> Result<()> {
-    let stop = interrupt::flag()?;
     let plan = Plan::read(&args.experiment, registry)?;
     let Some(dir) = args.out.as_ref().filter(|_| !args.dry_run) else { return list(&plan, args) };
+    // Up to here nothing was written: whoever is asked to stop simply ends.
+    let stop = interrupt::flag()?;
     let slurm =
         args.slurm_partition.is_some() || args.slurm_array_size.is_some() || !args.slurm_option.is_empty();
     if slurm && args.engine != Engine::Slurm {

@@ -16,8 +16,9 @@ use crate::interrupt;
 use crate::progress::Progress;
 
 pub(super) fn run(args: &TuneArgs, registry: &Registry) -> Result<()> {
-    let stop = interrupt::flag()?;
     let mut tuning = Tuning::read(&args.tuning, registry)?;
+    // Up to here nothing was written: whoever is asked to stop simply ends.
+    let stop = interrupt::flag()?;
     tuning.budget = args.budget.map_or(tuning.budget, u64::from);
     tuning.seed = args.seed.unwrap_or(tuning.seed);
     for dimension in &tuning.space.dimensions {

@@ -134,13 +134,12 @@ impl<O: Observer> Engine<'_, O> {
         let mut names: Vec<String> = tasks.iter().map(ToString::to_string).collect();
         let Ok(mut stream) = self.scenario.stream() else { return names };
         let mut left = tasks.len();
-        while left > 0 && stream.advance().is_ok_and(|next| next.is_some()) {
-            let read = stream.task().into_iter();
-            for (task, name) in read.flat_map(|read| {
-                let place = tasks.iter().position(|task| task.index() == read.spec.index);
-                place.map(|place| (read, place))
-            }) {
-                names[name].clone_from(&task.name);
+        while left > 0
+            && stream.advance().is_ok_and(|next| next.is_some())
+            && let Some(read) = stream.task()
+        {
+            if let Some(place) = tasks.iter().position(|task| task.index() == read.spec.index) {
+                names[place].clone_from(&read.name);
                 left -= 1;
             }
         }

@@ -26,16 +26,10 @@ pub struct TaskStream {
 
 #[derive(Debug)]
 enum State {
-    /// Up to the one at `next` they have been given.
-    Loaded {
-        tasks: Arc<[Task]>,
-        next: usize,
-    },
-    File {
-        file: Box<FileStream>,
-        retime: Option<(Time, Load)>,
-        task: Box<Task>,
-    },
+    /// Those before `next` have been given.
+    Loaded { tasks: Arc<[Task]>, next: usize },
+    /// `task` is what was read last, if anything `is_there`.
+    File { file: Box<FileStream>, retime: Option<(Time, Load)>, task: Box<Task>, is_there: bool },
 }
 
 impl TaskStream {
@@ -51,7 +45,7 @@ impl TaskStream {
         retime: Option<(Time, Load)>,
     ) -> Result<Self, Problems> {
         let file = Box::new(FileStream::open(source, names, tasks)?);
-        Ok(Self { state: State::File { file, retime, task: Box::default() } })
+        Ok(Self { state: State::File { file, retime, task: Box::default(), is_there: false } })
     }
 
     /// Goes on to the next task and says when it arrives; `None` at the end.
@@ -70,17 +64,21 @@ impl TaskStream {
                 *next += 1;
                 Ok(task.map(|task| task.spec.arrival))
             }
-            State::File { file, retime, task } => Ok(read(file, *retime, task)?.then_some(task.spec.arrival)),
+            State::File { file, retime, task, is_there } => {
+                *is_there = read(file, *retime, task)?;
+                Ok(is_there.then_some(task.spec.arrival))
+            }
         }
     }
 
-    /// The task that the stream has [come to](Self::advance), where it lies; nothing is copied. At neither end is there one.
+    /// The task that the stream has [come to](Self::advance), where it lies; nothing is copied. `None` before the first and behind
+    /// the last.
     #[inline]
     #[must_use]
     pub fn task(&self) -> Option<&Task> {
         match &self.state {
             State::Loaded { tasks, next } => tasks.get(next.wrapping_sub(1)),
-            State::File { task, .. } => Some(task),
+            State::File { task, is_there, .. } => is_there.then_some(task),
         }
     }
 

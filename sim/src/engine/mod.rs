@@ -102,6 +102,7 @@ struct Engine<'a, O> {
     /// When the task arrives that the stream has come to; `NEVER` at its end.
     next_arrival: Time,
     tasks: Tasks,
+    /// Whether the observer wants names kept.
     reads_names: bool,
     run_times: RunTimes<'a>,
     completions: Completions,

@@ -113,7 +113,7 @@ pub trait Observer {
         true
     }
 
-    /// A task arrives; it has not been decided upon.
+    /// A task arrives; it has not been decided upon. Its estimate is that of the workload, whatever strategies may see.
     fn arrived(&mut self, task: &TaskSpec) {
         let _ = task;
     }

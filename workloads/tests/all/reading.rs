@@ -58,6 +58,28 @@ fn tasks_that_are_held_are_not_read_again() {
 }
 
 #[test]
+fn a_stream_shows_tasks_where_they_lie_and_none_at_its_ends() {
+    let text = Location::text("task_id,arrival_s,duration_s\na,0,1\nb,2,1\n", WORKERS);
+    let (mut scenario, tasks) = read(&text).unwrap();
+    assert_eq!(scenario.is_loaded(), None);
+    for held in [false, true] {
+        if held {
+            scenario.hold().unwrap();
+        }
+        let mut stream = scenario.stream().unwrap();
+        assert_eq!(stream.task(), None);
+        for task in &tasks {
+            assert_eq!(stream.advance().unwrap(), Some(task.spec.arrival));
+            assert_eq!(stream.task(), Some(task));
+        }
+        for _ in 0..2 {
+            assert_eq!(stream.advance().unwrap(), None);
+            assert_eq!(stream.task(), None);
+        }
+    }
+}
+
+#[test]
 fn a_stream_can_be_taken_again() {
     let folder = crate::support::folder(&[
         ("tasks.csv", b"task_id,arrival_s,duration_s,user_id\na,0,1,u\nb,1,1,v\nc,2,1,u\n"),
